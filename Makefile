@@ -1,0 +1,50 @@
+# Both commands prepare .venv by themselves, once. Needed before: Python 3.11 to 3.13, git, make.
+PYTHON ?= python3
+VENV   ?= .venv
+LESSON ?= 02_dcgan
+PRESET ?=
+PY      = $(VENV)/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help run test lint lab refresh record address test-oldest clean
+
+help:             ## this list
+	@grep -E '^[a-z-]+: *.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
+
+run: $(VENV)/ready ## run a lesson: make run LESSON=02_dcgan PRESET=quick
+	@$(PY) -m tools.project run "$(LESSON)" "$(PRESET)"
+
+test: lint        ## all that CI runs: lint, unit tests, every lesson at `smoke`
+	@OUT=$$(mktemp -d) && \
+	  OUTPUT_DIR="$$OUT" PRESET=smoke RESTART= PRECISION= $(PY) -m pytest --nbval-lax tests notebooks; \
+	  status=$$?; rm -rf "$$OUT"; exit $$status
+
+lint: $(VENV)/ready ## ruff over code and lessons
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+lab: $(VENV)/ready ## open the lessons in JupyterLab
+	$(PY) -m jupyter lab --notebook-dir=notebooks
+
+refresh: $(VENV)/ready ## save in the pages what their records show
+	@$(PY) -m tools.project refresh
+
+record: $(VENV)/ready ## make a finished run the record: make record RUN=outputs/02_dcgan/long
+	@$(PY) -m tools.project record "$(RUN)"
+
+address: $(VENV)/ready ## copy the address in pyproject.toml to lessons, README and CITATION
+	@$(PY) -m tools.project address
+
+test-oldest:      ## all tests with TensorFlow 2.19 and Keras 3.10 on Python 3.11
+	$(MAKE) test PYTHON=python3.11 VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt
+
+clean:            ## remove .venv; what runs wrote in outputs/ stays
+	rm -rf .venv .venv-oldest
+
+CONSTRAINTS ?= constraints.txt
+$(VENV)/ready: requirements.txt $(CONSTRAINTS) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11 to 3.13 is needed, and $(PYTHON) is another. Try: make run PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet -r requirements.txt -c $(CONSTRAINTS)
+	@touch $@

@@ -1,0 +1,145 @@
+"""Run a lesson without a browser: its progress goes to the terminal, its pages to `outputs/`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+from utils.options import OPTIONS, ROOT, option, output_dir
+
+NOTEBOOKS = ROOT / "notebooks"
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def lessons() -> list[str]:
+    """Return the names of the lessons, in order."""
+    return sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def run(lesson: str, preset: str = "", to_page: bool = False) -> int:
+    """Execute a lesson, stream what it prints, save it, and list what it left.
+
+    Args:
+        lesson: name of a lesson.
+        preset: sets PRESET; empty leaves it as it is.
+        to_page: save the outputs in `notebooks/` too, where the lesson ran to its end.
+
+    Returns:
+        Exit status: 0; 1 where a cell failed; 130 where the run was interrupted.
+
+    Raises:
+        ValueError: an unknown lesson, or an option that is not allowed.
+    """
+    if lesson not in lessons():
+        raise ValueError(f"LESSON={lesson!r} is not known. Known: {', '.join(lessons())}.")
+    if preset:
+        os.environ["PRESET"] = preset
+    for name in OPTIONS:
+        option(name)
+    began, error = time.time(), ""
+    page = NOTEBOOKS / f"{lesson}.ipynb"
+    notebook = nbformat.read(page, as_version=4)
+    client = _Headless(notebook, resources={"metadata": {"path": str(NOTEBOOKS)}})
+    try:
+        client.execute()
+    except (CellExecutionError, DeadKernelError) as failure:
+        error = str(failure)
+    folder = _folder_of_run(lesson, began)
+    folder.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, folder / page.name)
+    if to_page and not error and not client.interrupted:
+        save_page(notebook, page)
+    _report(folder, time.time() - began)
+    if error:
+        print(f"\nA cell failed.\n{error if sys.stderr.isatty() else COLOURS.sub('', error)}",
+              file=sys.stderr)  # fmt: skip
+        return 1
+    return 130 if client.interrupted else 0
+
+
+def save_page(notebook: nbformat.NotebookNode, page: Path) -> None:
+    """Write a notebook without what changes from run to run, but with outputs and counts."""
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook.cells:
+        cell.metadata = {}
+        for output in cell.get("outputs", ()):
+            output.get("metadata", {}).pop("panel", None)
+    nbformat.write(notebook, page)
+
+
+class _Headless(NotebookClient):
+    """Streams text and the live panel; an interrupt ends the cell, then the run."""
+
+    def __init__(self, notebook: nbformat.NotebookNode, **options: Any) -> None:
+        super().__init__(notebook, timeout=None, coalesce_streams=True, **options)
+        self.interrupted = self.line_open = False
+
+    def _interrupt(self) -> None:
+        self.interrupted = True
+        self.sending = asyncio.ensure_future(self.km.interrupt_kernel())
+
+    async def async_execute_cell(self, cell: Any, index: int, **options: Any) -> Any:
+        if self.interrupted:
+            return cell
+        for name in (signal.SIGINT, signal.SIGTERM):  # nbclient's own handlers kill the kernel
+            asyncio.get_running_loop().add_signal_handler(name, self._interrupt)
+        heading = re.match(r"##? .+", cell.source) if cell.cell_type == "markdown" else None
+        if heading:
+            self._print(f"\n{heading[0]}\n")
+        return await super().async_execute_cell(cell, index, **options)
+
+    def process_message(self, message: dict, cell: Any, index: int) -> Any:
+        kind, content = message["msg_type"], message["content"]
+        if kind == "stream":
+            self._print(content["text"])
+        elif kind in ("display_data", "update_display_data"):
+            panel, text = content["metadata"].get("panel"), content["data"].get("text/plain", "")
+            if panel and sys.stdout.isatty():
+                print(f"\r\033[K{text}", end="", flush=True)
+                self.line_open = True
+            elif panel == "round":
+                self._print(text + "\n")
+        return super().process_message(message, cell, index)
+
+    def _print(self, text: str) -> None:
+        print("\n" * self.line_open + text, end="", flush=True)
+        self.line_open = False
+
+
+def _folder_of_run(lesson: str, began: float) -> Path:
+    """Return the folder that the lesson wrote to, else the one that it would have written to."""
+    found = {p: p.stat().st_mtime for p in (output_dir() / lesson).glob("*/metrics.json")}
+    if found and max(found.values()) >= began:
+        return max(found, key=found.get).parent
+    from utils import runtime  # slow, so only here
+
+    return output_dir() / lesson / runtime.preset()
+
+
+def _report(folder: Path, seconds: float) -> None:
+    print(f"\nLeft in {folder}:")
+    for path in sorted(folder.iterdir()):
+        files = list(path.iterdir()) if path.is_dir() else [path]
+        size = sum(file.stat().st_size for file in files) / 1000
+        print(f"  {path.name + '/' * path.is_dir():20}{size:>10,.0f} kB")
+    if (folder / "metrics.json").exists():
+        told = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        print(
+            f"{told['data']}: {told['status']} rounds, {told['seconds']:.0f} s of training",
+            end=", ",
+        )
+    print(f"{seconds:.0f} s in all.")

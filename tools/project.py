@@ -1,0 +1,112 @@
+"""The command line behind the Makefile: `python -m tools.project COMMAND`.
+
+run [LESSON] [PRESET]   run a lesson headless, its progress in this terminal
+refresh [LESSON ...]    run lessons at `long`, from their record, and save the pages' outputs
+record FOLDER           make the finished run in FOLDER the record of its lesson
+address                 copy the project's address from pyproject.toml to where it stands
+install-missing         install what requirements.txt names and this Python lacks (Colab)
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from utils.options import ROOT
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command and return the exit status."""
+    commands = {
+        "run": run,
+        "refresh": refresh,
+        "record": record,
+        "address": address,
+        "install-missing": install_missing,
+    }
+    if not arguments or arguments[0] not in commands:
+        print(__doc__)
+        return 2
+    try:
+        return commands[arguments[0]](*arguments[1:])
+    except (ValueError, OSError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+
+
+def run(lesson: str = "", preset: str = "") -> int:
+    """Run a lesson headless."""
+    from tools import headless
+
+    return headless.run(lesson or "02_dcgan", preset)
+
+
+def refresh(*names: str) -> int:
+    """Renew the saved outputs of pages."""
+    from tools import headless
+
+    return max(headless.run(name, "long", to_page=True) for name in names or headless.lessons())
+
+
+def record(folder: str) -> int:
+    """Make a finished run the record of its lesson."""
+    from utils import checkpoints
+
+    print(f"Wrote {checkpoints.write_record(Path(folder))}")
+    return 0
+
+
+def project_address() -> str:
+    """Return the git address in pyproject.toml, "" while it is not set."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return tomllib.load(file)["tool"]["lessons"]["address"].removesuffix(".git")
+
+
+def address() -> int:
+    """Copy the address to the first cell and the badge of each lesson, README and CITATION.cff."""
+    here = project_address()
+    github = here.removeprefix("https://github.com/")
+    quoted = json.dumps(here)
+    rules = {
+        r'(?<=ADDRESS = )\\?"[^"]*"': json.dumps(quoted)[1:-1],
+        r"(?<=colab.research.google.com/github/)\S*?(?=/blob/main/)": github,
+        r'(?<=repository-code: )".*"': quoted,
+        r"(?<=git clone )\S+": here or "ADDRESS",
+    }
+    for file in [*ROOT.glob("notebooks/*.ipynb"), ROOT / "README.md", ROOT / "CITATION.cff"]:
+        new = text = file.read_text(encoding="utf-8")
+        for pattern, value in rules.items():
+            new = re.sub(pattern, lambda _, value=value: value, new)
+        if new != text:
+            file.write_text(new, encoding="utf-8")
+            print(f"Address set in {file.relative_to(ROOT)}")
+    return 0
+
+
+def install_missing() -> int:
+    """Install missing requirements; what is there, TensorFlow above all, keeps its version."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    wanted = [line.split("#")[0].strip() for line in lines]
+    wanted = [line for line in wanted if line and not line.startswith("-")]
+    there = {
+        d.metadata["Name"].lower().replace("_", "-") for d in importlib.metadata.distributions()
+    }
+    missing = [line for line in wanted if re.match(r"[\w.-]+", line)[0].lower() not in there]
+    if not missing:
+        return 0
+    keep = [f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions()]
+    keep = [
+        line for line in keep if line.lower().startswith(("tensorflow==", "keras==", "numpy=="))
+    ]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", *missing, *keep]
+    return subprocess.run(pip, env=os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

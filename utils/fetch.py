@@ -1,0 +1,59 @@
+"""Download and check files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+
+def sha256(data: bytes | np.ndarray) -> str:
+    """Return the SHA-256 of bytes, or of an array's values in C order, as 64 hex digits."""
+    return hashlib.sha256(
+        data if isinstance(data, bytes) else np.ascontiguousarray(data)
+    ).hexdigest()
+
+
+def in_data_dir(name: str) -> Path | None:
+    """Return the path of `name` in DATA_DIR, or None where there is no such file.
+
+    Raises:
+        ValueError: DATA_DIR is set, but is not a folder.
+    """
+    folder = os.environ.get("DATA_DIR")
+    if not folder:
+        return None
+    if not Path(folder).is_dir():
+        raise ValueError(f"DATA_DIR={folder!r} is not a folder. Correct it or unset it.")
+    path = Path(folder) / name
+    return path if path.exists() else None
+
+
+def download(name: str, urls: Sequence[str], file_hash: str, timeout: float = 20.0) -> Path:
+    """Return a file from Keras' cache, else fetch it from the first address that works.
+
+    Args:
+        name: file name in Keras' cache (`~/.keras/datasets`, or under KERAS_HOME).
+        urls: the official address, then its mirrors.
+        file_hash: SHA-256, 64 hex digits, checked before use and after a download.
+        timeout: seconds without a byte after which an address is given up.
+
+    Raises:
+        OSError: no address gave the file; the message holds each one's reason.
+    """
+    reasons, before = [], socket.getdefaulttimeout()
+    socket.setdefaulttimeout(timeout)
+    try:
+        for url in urls:
+            try:
+                return Path(keras.utils.get_file(name, origin=url, file_hash=file_hash))
+            except Exception as error:  # get_file raises bare Exception for HTTP errors
+                reasons.append(f"{url}: {str(error).strip() or type(error).__name__}")
+    finally:
+        socket.setdefaulttimeout(before)
+    raise OSError("; ".join(reasons))

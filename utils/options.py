@@ -1,0 +1,32 @@
+"""The options read from the environment, and the folders they decide. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OPTIONS = {  # name: allowed values, the first is the default
+    "PRESET": ("auto", "smoke", "quick", "long", "paper"),
+    "PRECISION": ("auto", "float32", "bfloat16"),
+    "STANDIN": ("auto", "never", "always"),
+    "RESTART": ("0", "1"),
+}
+
+
+def option(name: str) -> str:
+    """Read one of OPTIONS from the environment.
+
+    Raises:
+        ValueError: the value is not one of those allowed.
+    """
+    allowed = OPTIONS[name]
+    value = os.environ.get(name) or allowed[0]
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r} is not known. Use one of: {', '.join(allowed)}.")
+    return value
+
+
+def output_dir() -> Path:
+    """Return the folder that runs write to: OUTPUT_DIR, else `outputs/` of the project."""
+    return Path(os.environ.get("OUTPUT_DIR") or ROOT / "outputs").expanduser().resolve()

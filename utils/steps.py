@@ -1,0 +1,64 @@
+"""Training steps that two or more lessons use; the lesson that introduces one shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+
+def gan_step(
+    generator: keras.Model,
+    discriminator: keras.Model,
+    g_optimizer: keras.optimizers.Optimizer,
+    d_optimizer: keras.optimizers.Optimizer,
+    generator_loss: Callable[[tf.Tensor], tf.Tensor],
+    discriminator_loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    rng: tf.random.Generator,
+    batch_size: int,
+    latent_dim: int,
+    score: Callable[[tf.Tensor], tf.Tensor] = tf.sigmoid,
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Make the step of lesson 02: one update of D, one of G (Goodfellow et al. 2014, alg. 1).
+
+    Real and fake images pass D in batches of their own, as its batch normalisation wants,
+    and G's update draws a fresh z.
+
+    Args:
+        generator: (batch, latent_dim) -> images in [-1, 1].
+        discriminator: images -> (batch, 1) logits.
+        g_optimizer: built over the generator's trainable variables.
+        d_optimizer: built over the discriminator's trainable variables.
+        generator_loss: fake_logits -> scalar.
+        discriminator_loss: (real_logits, fake_logits) -> scalar.
+        rng: draws z from N(0, 1).
+        batch_size: images a batch.
+        latent_dim: length of z.
+        score: what turns a logit into the D(x) that is reported.
+
+    Returns:
+        A function from real images, float32 (batch_size, height, width, channels) in
+        [-1, 1], to {"d_loss", "g_loss", "d_real", "d_fake"}: scalars.
+    """
+
+    def train_step(real: tf.Tensor):
+        z = rng.normal((batch_size, latent_dim))
+        fake = generator(z, training=True)
+        with tf.GradientTape() as d_tape:
+            real_logits = discriminator(real, training=True)
+            fake_logits = discriminator(fake, training=True)
+            d_loss = discriminator_loss(real_logits, fake_logits)
+        gradients = d_tape.gradient(d_loss, discriminator.trainable_variables)
+        d_optimizer.apply(gradients, discriminator.trainable_variables)
+        d_real = tf.reduce_mean(score(real_logits))
+        d_fake = tf.reduce_mean(score(fake_logits))
+
+        z = rng.normal((batch_size, latent_dim))
+        with tf.GradientTape() as g_tape:
+            g_loss = generator_loss(discriminator(generator(z, training=True), training=True))
+        gradients = g_tape.gradient(g_loss, generator.trainable_variables)
+        g_optimizer.apply(gradients, generator.trainable_variables)
+        return {"d_loss": d_loss, "g_loss": g_loss, "d_real": d_real, "d_fake": d_fake}
+
+    return train_step

@@ -1,0 +1,258 @@
+"""Trainer: Keras' `fit` over a plain training step, in rounds that survive a dead kernel."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from utils import checkpoints, images, runtime
+from utils.datasets import ImageData
+
+
+class Trainer:
+    """Runs a training step, and saves at the end of each round all that it needs to go on.
+
+    Args:
+        lesson: name of the lesson, and of its folder in `outputs/`.
+        train_step: takes a batch, updates the networks, returns {name: scalar}. A plain
+            function: `fit` compiles it, anew each time.
+        constants: the lesson's constants, `runtime.constants(globals())`.
+        average: {part: decay}. Keeps a running average of these networks in
+            `trainer.averaged[part]`, of all variables, batch statistics included.
+        **parts: everything that changes in training, by name: networks, built optimizers,
+            `tf.random.Generator`, `tf.Module`.
+
+    Attributes:
+        averaged: {part: averaged network}.
+        history: a dict a round: round, step, seconds of training until then, and the means
+            over the round of what the step returned.
+        frames: what `sample` drew before the training and after each round, uint8.
+        folder: where the run lies, known once `fit` has begun.
+
+    Raises:
+        ValueError: an optimizer is not built.
+    """
+
+    def __init__(
+        self,
+        lesson: str,
+        train_step: Callable[[tf.Tensor], dict[str, tf.Tensor]],
+        constants: dict[str, Any],
+        average: dict[str, float] | None = None,
+        **parts: Any,
+    ) -> None:
+        self.lesson, self.step, self.constants, self.parts = lesson, train_step, constants, parts
+        self.history: list[dict[str, float]] = []
+        self.frames: list[np.ndarray] = []
+        self.folder: Path | None = None
+        self.decays = average or {}
+        self.averaged = {name: keras.models.clone_model(parts[name]) for name in self.decays}
+        for name, network in self.averaged.items():
+            network.set_weights(parts[name].get_weights())
+        self.steps = tf.Variable(0, dtype=tf.int64, trainable=False, name="steps")
+        self.variables = {"steps": self.steps}
+        copies = {f"averaged_{name}": network for name, network in self.averaged.items()}
+        for name, part in {**parts, **copies}.items():
+            if isinstance(part, keras.optimizers.Optimizer) and not part.built:
+                raise ValueError(f"{name} is not built: call {name}.build(variables) first.")
+            # A network's `variables` hold its seeds too: without them Dropout does not resume.
+            found = [part.state] if isinstance(part, tf.random.Generator) else part.variables
+            for i, variable in enumerate(found):
+                kind = getattr(variable, "path", variable.name).split("/")[-1].split(":")[0]
+                self.variables[f"{name}/{i:03d}_{kind}"] = variable
+        self._initial = {
+            key: keras.ops.convert_to_numpy(variable) for key, variable in self.variables.items()
+        }
+
+    def fit(
+        self,
+        dataset: ImageData,
+        rounds: int,
+        steps_per_round: int,
+        sample: Callable[[], Any],
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+    ) -> list[dict[str, float]]:
+        """Train until a number of rounds is done, going on where an earlier run stopped.
+
+        A run without earlier rounds begins with the state that the parts had when the
+        Trainer was made. An interrupt ends it quietly, at the last round that was saved.
+
+        Args:
+            dataset: gives the batches from any step on.
+            rounds: rounds of the whole training.
+            steps_per_round: updates a round.
+            sample: draws fixed inputs: (n, height, width, channels), in [-1, 1].
+            callbacks: Keras callbacks, for instance `monitor.Panel(trainer)`.
+
+        Returns:
+            The history.
+
+        Raises:
+            FloatingPointError: a result is NaN or infinite; the last good round is kept.
+            ValueError: the step uses variables that would not be saved.
+        """
+        self.dataset, self.rounds, self.steps_per_round = dataset, rounds, steps_per_round
+        self.sample = sample
+        prints = checkpoints.fingerprint(self.step, self.parts, self.constants, dataset.name)
+        self.folder = checkpoints.open_folder(self.lesson, prints)
+        recorded = checkpoints.load_record(self.lesson, prints, rounds)
+        self.restore(recorded[0] if recorded else checkpoints.load_round(self.folder))
+        done, where = len(self.history), checkpoints.shown(self.folder)
+        if recorded:
+            checkpoints.write_history(self.folder, self.history)
+            checkpoints.write_metrics(self.folder, recorded[1])
+            print(f"Record of {recorded[1]['date']}: {recorded[1]['device']}.")
+        if done >= rounds:
+            print(f"Done, {done} of {rounds} rounds (RESTART=1 to train anew), in {where}.")
+            for callback in callbacks:
+                callback.on_train_end()
+            return self.history
+        print(f"Going on after round {done} of {rounds}" if done else f"{rounds} rounds", end="")
+        print(f", {steps_per_round} steps a round, in {where}.")
+        if not done:
+            self._end_round()
+        model = _Compiled(self._step_and_average)
+        try:
+            with runtime.precision(runtime.training_precision()):
+                model.fit(
+                    dataset.from_step(done * steps_per_round),
+                    epochs=rounds,
+                    initial_epoch=done,
+                    steps_per_epoch=steps_per_round,
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=[_Rounds(self), *callbacks],
+                )
+        except (KeyboardInterrupt, FloatingPointError) as error:
+            self.restore(checkpoints.load_round(self.folder))
+            if isinstance(error, FloatingPointError):
+                raise
+            saved = len(self.history)
+            print(f"Interrupted: saved up to round {saved} of {rounds}. Run again to go on.")
+        return self.history
+
+    def restore(self, state: dict[str, np.ndarray] | None) -> None:
+        """Set all variables, the history and the frames; None is the state at the start.
+
+        A record has no optimizers and only one set of weights a network: what it lacks
+        keeps its initial value, and averaged copies get the network's weights.
+
+        Raises:
+            ValueError: an array has another shape than its variable.
+        """
+        state = state or {}
+        for key, variable in self.variables.items():
+            value = state.get(key, state.get(key.removeprefix("averaged_"), self._initial[key]))
+            if value.shape != tuple(variable.shape):
+                raise ValueError(f"{key}: saved {value.shape}, expected {tuple(variable.shape)}.")
+            variable.assign(value.astype(self._initial[key].dtype))
+        self.history = json.loads(str(state.get("history", "[]")))
+        self.frames = list(state.get("frames", ()))
+
+    def _step_and_average(self, batch: tf.Tensor) -> dict[str, tf.Tensor]:
+        results = self.step(batch)
+        self._check_that_all_is_saved()
+        self.steps.assign_add(1)
+        # The average is short at first, so that the untrained weights are soon forgotten.
+        n = tf.cast(self.steps, tf.float32)
+        for name, network in self.averaged.items():
+            decay = tf.minimum(self.decays[name], (1.0 + n) / (10.0 + n))
+            for mean, value in zip(network.variables, self.parts[name].variables, strict=True):
+                if "float" in str(mean.dtype):
+                    mean.assign(decay * mean + (1.0 - decay) * value)
+        return results
+
+    def _check_that_all_is_saved(self) -> None:
+        known = {id(getattr(v, "value", v)) for v in self.variables.values()}
+        used = getattr(tf.compat.v1.get_default_graph(), "variables", ())
+        strange = [variable.name for variable in used if id(variable) not in known]
+        if strange:
+            raise ValueError(
+                f"train_step uses variables that this Trainer does not save: {strange[:3]}. "
+                "Pass their owner to Trainer by name. If you ran the cell of a network again, "
+                "run all cells below it again too."
+            )
+
+    def _end_round(self, means: dict[str, float] | None = None, seconds: float = 0) -> None:
+        """Save the state before the first round, or after a round with its means."""
+        done = len(self.history) + bool(means)
+        if means:
+            wrong = [name for name, value in means.items() if not np.isfinite(value)]
+            if wrong:
+                raise FloatingPointError(
+                    f"{wrong[0]} became {means[wrong[0]]} in round {done}: the training has "
+                    f"diverged. Round {done - 1} is kept. Try a lower learning rate."
+                )
+            row = {"round": done, "step": int(self.steps), "seconds": round(seconds, 2)}
+            self.history.append(row | {k: round(v, 6) for k, v in means.items()})
+        with runtime.precision("float32"):
+            self.frames.append(images.to_uint8(np.asarray(self.sample())))
+        state = {
+            key: keras.ops.convert_to_numpy(variable) for key, variable in self.variables.items()
+        }
+        state |= {"history": np.array(json.dumps(self.history)), "frames": np.stack(self.frames)}
+        checkpoints.save_round(self.folder, done, state)
+        checkpoints.write_history(self.folder, self.history)
+        status = "done," if done == self.rounds else "interrupted at"
+        kinds = [name for name, part in self.parts.items() if isinstance(part, keras.Model)]
+        checkpoints.write_metrics(
+            self.folder,
+            {
+                "lesson": self.lesson,
+                "preset": runtime.preset(),
+                "data": self.dataset.name,
+                "standin": self.dataset.standin,
+                "status": f"{status} {done} of {self.rounds}",
+                "rounds_done": done,
+                "rounds_planned": self.rounds,
+                "steps": int(self.steps),
+                "seconds": round(seconds, 1),
+                "device": runtime.device(),
+                "precision": runtime.training_precision(),
+                "versions": runtime.versions(),
+                "date": checkpoints.today(),
+                "networks": kinds,
+            },
+        )
+
+
+class _Compiled(keras.Model):
+    """What Keras' `fit` runs. Made anew for each `fit`, so that it is never an old step."""
+
+    def __init__(self, step: Callable[[tf.Tensor], dict[str, tf.Tensor]]) -> None:
+        super().__init__()
+        self.built = True
+        self._step, self._means = step, {}
+        self.compile(jit_compile=bool(runtime.GPUS))  # XLA makes a CPU slower
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return list(self._means.values())
+
+    def train_step(self, batch: tf.Tensor) -> dict[str, tf.Tensor]:
+        for name, value in self._step(batch).items():
+            if name not in self._means:
+                self._means[name] = keras.metrics.Mean(name=name)
+            self._means[name].update_state(value)
+        return {name: mean.result() for name, mean in self._means.items()}
+
+
+class _Rounds(keras.callbacks.Callback):
+    def __init__(self, trainer: Trainer) -> None:
+        super().__init__()
+        self.trainer = trainer
+        self.seconds = trainer.history[-1]["seconds"] if trainer.history else 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.began = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.seconds += time.perf_counter() - self.began
+        self.trainer._end_round({k: float(v) for k, v in logs.items()}, self.seconds)
