@@ -13,133 +13,21 @@ finished run wherever constants, networks, losses and data are the same.
 
 from __future__ import annotations
 
-import ast
 import csv
 import hashlib
-import inspect
 import json
 import os
-import re
 import shutil
-import textwrap
-from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from utils import fetch, runtime
+from utils.fingerprint import differences
 from utils.options import ROOT, option, output_dir
 
 KEEP = 3  # rounds
-SCHEDULE = ("ROUNDS",)  # constants that say how long to train, not what is trained
-PLAIN = (bool, int, float, str, type(None))
-
-
-# The fingerprint
-
-
-def code(function: Callable | type) -> str:
-    """Return the source of a function or class without comments and docstrings."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    for node in ast.walk(tree):
-        if ast.get_docstring(node) if hasattr(node, "body") and hasattr(node, "name") else None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
-
-
-def used_by(step: Callable) -> dict[str, Any]:
-    """Return what a step refers to: the code of its functions, and its plain values."""
-    found: dict[str, Any] = {}
-    waiting = [step]
-    while waiting:
-        names = inspect.getclosurevars(waiting.pop())
-        for name, value in sorted({**names.globals, **names.nonlocals}.items()):
-            if inspect.isfunction(value) and name not in found:
-                if value.__module__ in ("__main__", step.__module__):
-                    found[name] = code(value)
-                    waiting.append(value)
-            elif isinstance(value, PLAIN) and name not in SCHEDULE:
-                found[name] = value
-    return found
-
-
-def describe(thing: Any) -> Any:
-    """Describe a network, layer or optimizer by what it computes, alike in every Keras version.
-
-    Names that Keras numbers by itself, and arguments left at their default, are left out.
-    """
-    if isinstance(thing, keras.Model):
-        config = thing.get_config()
-        entries = config.get("layers", []) if isinstance(config, dict) else []
-        names = [entry["config"].get("name") for entry in entries]
-        wiring = [
-            re.findall(r'"keras_history": \["([^"]+)"', json.dumps(e.get("inbound_nodes", [])))
-            for e in entries
-        ]
-        parents = [[names.index(n) for n in wires if n in names] for wires in wiring]
-        return {"layers": [describe(layer) for layer in thing.layers], "wiring": parents}
-    arguments = {}
-    for base in type(thing).__mro__:
-        arguments = {**dict(inspect.signature(base.__init__).parameters), **arguments}
-    config = {
-        key: value
-        for key, value in thing.get_config().items()
-        if key not in ("name", "dtype", "trainable")
-        and not (key in arguments and value == arguments[key].default)
-    }
-    described = {"kind": type(thing).__name__, **config}
-    if isinstance(thing, keras.Layer):
-        described["weights"] = [list(w.shape) for w in thing.weights]
-        described["dtype"] = thing.compute_dtype
-    if type(thing).__module__ == "__main__":
-        described["code"] = code(type(thing))
-    return described
-
-
-def fingerprint(
-    step: Callable, parts: dict[str, Any], constants: dict[str, Any], data: str
-) -> dict[str, Any]:
-    """Return what decides the result of a run, in plain values.
-
-    Args:
-        step: the training step.
-        parts: networks and optimizers by name; other kinds are passed over.
-        constants: the lesson's constants.
-        data: name of the data set.
-    """
-    kinds = (keras.Model, keras.optimizers.Optimizer)
-    prints = {
-        "constants": {k: v for k, v in constants.items() if k not in SCHEDULE},
-        "parts": {k: describe(v) for k, v in parts.items() if isinstance(v, kinds)},
-        "used by the step": used_by(step),
-        "data": data,
-        "step": code(step),
-        "precision": runtime.training_precision(),
-    }
-    return json.loads(json.dumps(prints, default=str))
-
-
-def differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
-    """Name what differs between two fingerprints, for instance "BATCH_SIZE 64 -> 128"."""
-    found = []
-    for group in sorted(a.keys() | b.keys()):
-        x, y = a.get(group), b.get(group)
-        if x == y:
-            continue
-        if not (isinstance(x, dict) and isinstance(y, dict)):
-            found.append(group if group == "step" else f"{group} {x} -> {y}")
-            continue
-        for key in sorted(x.keys() | y.keys()):
-            if x.get(key) != y.get(key):
-                plain = isinstance(x.get(key), PLAIN[:3]) and isinstance(y.get(key), PLAIN[:3])
-                found.append(f"{key} {x.get(key)} -> {y.get(key)}" if plain else key)
-    return list(dict.fromkeys(found))
-
-
-# The folder of a run
 
 
 def shown(path: Path) -> str:
@@ -217,9 +105,6 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-# The record of a finished run
-
-
 def record_folder(lesson: str) -> Path:
     """Return where the record of a lesson lies: tracked by git, whatever OUTPUT_DIR says."""
     return ROOT / "outputs" / "pretrained" / lesson
@@ -283,8 +168,3 @@ def load_record(
             )
     with np.load(folder / "state.npz", allow_pickle=False) as file:
         return dict(file), metrics
-
-
-def today() -> str:
-    """Return the date as YYYY-MM-DD."""
-    return date.today().isoformat()

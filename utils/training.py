@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from utils import checkpoints, images, runtime
 from utils.datasets import ImageData
+from utils.fingerprint import fingerprint
 
 
 class Trainer:
@@ -64,9 +66,7 @@ class Trainer:
                 raise ValueError(f"{name} is not built: call {name}.build(variables) first.")
             # A network's `variables` hold its seeds too: without them Dropout does not resume.
             found = [part.state] if isinstance(part, tf.random.Generator) else part.variables
-            for i, variable in enumerate(found):
-                kind = getattr(variable, "path", variable.name).split("/")[-1].split(":")[0]
-                self.variables[f"{name}/{i:03d}_{kind}"] = variable
+            self.variables |= {f"{name}/{i:03d}": v for i, v in enumerate(found)}
         self._initial = {
             key: keras.ops.convert_to_numpy(variable) for key, variable in self.variables.items()
         }
@@ -100,10 +100,14 @@ class Trainer:
         """
         self.dataset, self.rounds, self.steps_per_round = dataset, rounds, steps_per_round
         self.sample = sample
-        prints = checkpoints.fingerprint(self.step, self.parts, self.constants, dataset.name)
+        prints = fingerprint(self.step, self.parts, self.constants, dataset.name)
         self.folder = checkpoints.open_folder(self.lesson, prints)
         recorded = checkpoints.load_record(self.lesson, prints, rounds)
-        self.restore(recorded[0] if recorded else checkpoints.load_round(self.folder))
+        state = checkpoints.load_round(self.folder)
+        if recorded:  # it holds the networks only, and the averages as their weights
+            averages = {f"averaged_{key}": value for key, value in recorded[0].items()}
+            state = {**self._initial, **recorded[0], **averages}
+        self.restore(state)
         done, where = len(self.history), checkpoints.shown(self.folder)
         if recorded:
             checkpoints.write_history(self.folder, self.history)
@@ -141,20 +145,20 @@ class Trainer:
     def restore(self, state: dict[str, np.ndarray] | None) -> None:
         """Set all variables, the history and the frames; None is the state at the start.
 
-        A record has no optimizers and only one set of weights a network: what it lacks
-        keeps its initial value, and averaged copies get the network's weights.
-
         Raises:
-            ValueError: an array has another shape than its variable.
+            ValueError: the state lacks a variable, or has it in another shape.
         """
-        state = state or {}
+        values = self._initial if state is None else state
         for key, variable in self.variables.items():
-            value = state.get(key, state.get(key.removeprefix("averaged_"), self._initial[key]))
-            if value.shape != tuple(variable.shape):
-                raise ValueError(f"{key}: saved {value.shape}, expected {tuple(variable.shape)}.")
-            variable.assign(value.astype(self._initial[key].dtype))
-        self.history = json.loads(str(state.get("history", "[]")))
-        self.frames = list(state.get("frames", ()))
+            if key not in values or values[key].shape != tuple(variable.shape):
+                raise ValueError(
+                    f"What is saved in {checkpoints.shown(self.folder)} does not fit: {key} should "
+                    f"be {tuple(variable.shape)}. Set RESTART=1 to set it aside and train anew."
+                )
+        for key, variable in self.variables.items():
+            variable.assign(values[key].astype(self._initial[key].dtype))
+        self.history = json.loads(str(values.get("history", "[]")))
+        self.frames = list(values.get("frames", ()))
 
     def _step_and_average(self, batch: tf.Tensor) -> dict[str, tf.Tensor]:
         results = self.step(batch)
@@ -170,14 +174,17 @@ class Trainer:
         return results
 
     def _check_that_all_is_saved(self) -> None:
-        known = {id(getattr(v, "value", v)) for v in self.variables.values()}
-        used = getattr(tf.compat.v1.get_default_graph(), "variables", ())
-        strange = [variable.name for variable in used if id(variable) not in known]
-        if strange:
+        saved = {
+            id(v.handle if isinstance(v, tf.Variable) else v.value.handle)  # Keras wraps them
+            for v in self.variables.values()
+        }
+        graph = tf.compat.v1.get_default_graph()  # what is traced, and the resources that it uses
+        used = [t for t, _ in graph.captures if t.dtype == tf.resource]
+        if any(id(handle) not in saved for handle in used):
             raise ValueError(
-                f"train_step uses variables that this Trainer does not save: {strange[:3]}. "
-                "Pass their owner to Trainer by name. If you ran the cell of a network again, "
-                "run all cells below it again too."
+                "train_step uses a variable that this Trainer does not save. Pass its owner to "
+                "Trainer by name. If you ran the cell of a network again, run all cells below it "
+                "again too."
             )
 
     def _end_round(self, means: dict[str, float] | None = None, seconds: float = 0) -> None:
@@ -217,7 +224,7 @@ class Trainer:
                 "device": runtime.device(),
                 "precision": runtime.training_precision(),
                 "versions": runtime.versions(),
-                "date": checkpoints.today(),
+                "date": date.today().isoformat(),
                 "networks": kinds,
             },
         )

@@ -1,0 +1,333 @@
+"""Trainer, rounds, fingerprint, record: nothing is lost, nothing old is trained."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import toy
+from utils import checkpoints, runtime, training
+from utils.fingerprint import differences, fingerprint
+
+
+def same(a, b):
+    assert a.keys() == b.keys()
+    return all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def metrics_of(trainer):
+    return json.loads((trainer.folder / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+def test_two_rounds_and_two_in_a_new_process_are_four(tmp_path, monkeypatch, precision):
+    """Weights, optimizers, averages, seeds of Dropout, z, order of data, frames: bit for bit."""
+    monkeypatch.setenv("PRECISION", precision)
+
+    def process(rounds, output):
+        monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / output))
+        script = [sys.executable, "-m", "tests.toy", str(rounds), str(tmp_path / "state.npz")]
+        subprocess.run(script, check=True, cwd=Path(__file__).parent.parent)
+        with np.load(tmp_path / "state.npz") as file:
+            return dict(file)
+
+    straight = process(4, "straight")
+    process(2, "halves")
+    resumed = process(4, "halves")
+    assert same(straight, resumed)
+    assert len(resumed["frames"]) == 5
+    with (tmp_path / "halves/toy/smoke/history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["round"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["step"] for row in rows] == ["5", "10", "15", "20"]
+
+
+def test_the_same_seed_gives_the_same_weights(monkeypatch, tmp_path):
+    states = []
+    for folder, seed in ("a", 1), ("b", 1), ("c", 2):
+        monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / folder))
+        trainer = toy.make(seed=seed)
+        toy.fit(trainer, 1)
+        states.append(toy.state(trainer))
+    assert same(states[0], states[1])
+    assert not same(states[0], states[2])
+
+
+def test_fit_is_the_step_repeated():
+    """`fit` adds nothing to the step: an eager loop over the same batches gives the same."""
+    trainer, other = toy.make(), toy.make()
+    toy.fit(trainer, 1)
+    for batch in toy.data().from_step(0).take(toy.STEPS):
+        other.step(batch)
+    for name in "generator", "discriminator":
+        for a, b in zip(trainer.parts[name].variables, other.parts[name].variables, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_training_begins_with_the_state_at_construction():
+    """Updates between construction and `fit`, as in the timing cell, leave no trace."""
+    trainer, other = toy.make(), toy.make(constants={"OTHER": 1})
+    for batch in toy.data().from_step(0).take(2):
+        other.step(batch)
+    toy.fit(trainer, 1)
+    toy.fit(other, 1)
+    assert same(toy.state(trainer), toy.state(other))
+
+
+def test_averaged_weights_follow_the_definition():
+    """All variables, moving statistics too: mean <- d mean + (1 - d) value, d growing to 0.9."""
+    trainer, other = toy.make(), toy.make()
+    toy.fit(trainer, 1)
+    means = [keras.ops.convert_to_numpy(v) for v in other.parts["generator"].variables]
+    for n, batch in enumerate(toy.data().from_step(0).take(toy.STEPS), start=1):
+        other.step(batch)
+        decay = min(0.9, (1 + n) / (10 + n))
+        values = [keras.ops.convert_to_numpy(v) for v in other.parts["generator"].variables]
+        means = [decay * m + (1 - decay) * v for m, v in zip(means, values, strict=True)]
+    for a, b in zip(trainer.averaged["generator"].variables, means, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_finished_run_is_not_trained_again_but_more_rounds_are(capsys, monkeypatch):
+    trainer = toy.make()
+    toy.fit(trainer, 2)
+    before = toy.state(trainer)
+    again = toy.make()
+    toy.fit(again, 2)
+    assert "Done, 2 of 2" in capsys.readouterr().out
+    assert same(before, toy.state(again))
+    toy.fit(again, 3)
+    assert "Going on after round 2 of 3" in capsys.readouterr().out
+    assert len(again.history) == 3
+    assert len(list((again.folder / "rounds").glob("*.npz"))) == checkpoints.KEEP
+    monkeypatch.setenv("RESTART", "1")
+    toy.fit(again, 2)
+    assert [row["round"] for row in again.history] == [1, 2]
+    assert same(before, toy.state(again))
+    assert (again.folder.parent / "smoke-previous" / "metrics.json").exists()
+
+
+def other_loss(fake_logits):
+    return -tf.reduce_mean(fake_logits)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"constants": {"SEED": 1, "BETA": 2}},
+        {"width": 4},
+        {"rate": 2e-3},
+        {"g_loss": other_loss},
+    ],
+    ids=["constant", "network", "optimizer", "loss"],
+)
+def test_a_change_trains_in_its_own_folder(capsys, change):
+    first = toy.make()
+    toy.fit(first, 1)
+    changed = toy.make(**change)
+    toy.fit(changed, 1)
+    assert changed.folder != first.folder
+    assert "changed:" in capsys.readouterr().out
+    assert len(changed.history) == 1
+    unchanged = toy.make()
+    toy.fit(unchanged, 1)
+    assert unchanged.folder == first.folder
+    assert same(toy.state(first), toy.state(unchanged))
+
+
+def test_fingerprint_ignores_what_does_not_matter():
+    """Names that Keras counts up, comments, docstrings and the number of rounds."""
+    trainers = [toy.make(), toy.make()]  # the second has dense_2 where the first has dense
+    prints = [
+        fingerprint(t.step, t.parts, {"A": 1, "ROUNDS": n}, "noise") for n, t in enumerate(trainers)
+    ]
+    assert differences(*prints) == []
+    assert prints[0] == prints[1]
+
+
+def test_fingerprint_sees_wiring():
+    """Two networks with the same layers in the same order, connected differently."""
+
+    def network(swap):
+        a = inputs = keras.Input((4,))
+        b = keras.layers.Dense(4)(a)
+        c = keras.layers.Dense(4)(a if swap else b)
+        return keras.Model(inputs, keras.layers.Add()([b, c]))
+
+    a, b = ({"generator": network(swap)} for swap in (False, True))
+    found = differences(*(fingerprint(toy.generator_loss, p, {}, "noise") for p in (a, b)))
+    assert found == ["generator"]
+
+
+def test_differences_name_the_constant():
+    prints = [
+        fingerprint(toy.generator_loss, {}, {"BATCH_SIZE": n, "SEED": 1}, "noise")
+        for n in (64, 128)
+    ]
+    assert differences(*prints) == ["BATCH_SIZE 64 -> 128"]
+
+
+def test_interrupt_ends_quietly_at_the_last_round(capsys):
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if trainer.history and batch == 2:
+                raise KeyboardInterrupt
+
+    trainer = toy.make()
+    toy.fit(trainer, 3, [Interrupt()])
+    assert "Interrupted: saved up to round 1 of 3" in capsys.readouterr().out
+    assert metrics_of(trainer)["status"] == "interrupted at 1 of 3"
+    toy.fit(trainer, 3)
+    assert metrics_of(trainer)["status"] == "done, 3 of 3"
+    straight = toy.make(constants={"OTHER": 1})
+    toy.fit(straight, 3)
+    assert same(toy.state(trainer), toy.state(straight))
+
+
+def test_nan_stops_the_run_and_keeps_the_last_good_round():
+    broken = tf.Variable(0.0)
+
+    class Break(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            broken.assign(np.nan)
+
+    def loss(fake_logits):
+        return tf.reduce_mean(fake_logits) + broken
+
+    trainer = toy.make(g_loss=loss)
+    trainer.variables["broken"] = broken
+    trainer._initial["broken"] = np.zeros((), "float32")
+    with pytest.raises(FloatingPointError, match="g_loss became nan in round 2"):
+        toy.fit(trainer, 3, [Break()])
+    assert metrics_of(trainer)["status"] == "interrupted at 1 of 3"
+    assert all(np.isfinite(v).all() for k, v in toy.state(trainer).items() if k != "broken")
+
+
+def test_networks_built_again_are_never_trained_by_an_old_step():
+    """The trap of a module-global tf.function: the step finds other networks than before."""
+    box = {"network": keras.Sequential([keras.layers.Input((784,)), keras.layers.Dense(1)])}
+
+    def step(batch):
+        loss = tf.reduce_mean(box["network"](tf.reshape(batch, (-1, 784)), training=True))
+        return {"loss": loss}
+
+    def sample():
+        return np.zeros((1, 28, 28, 1))
+
+    trainer = training.Trainer("toy", step, {}, network=box["network"])
+    trainer.fit(toy.data(), 1, 2, sample)
+    box["network"] = keras.Sequential([keras.layers.Input((784,)), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match=r"does not save.*run all cells below it again"):
+        trainer.fit(toy.data(), 2, 2, sample)
+    trainer = training.Trainer("toy", step, {}, network=box["network"])
+    assert len(trainer.fit(toy.data(), 2, 2, sample)) == 2
+
+
+def test_an_optimizer_that_is_not_built_is_named():
+    with pytest.raises(ValueError, match="my_optimizer is not built"):
+        training.Trainer("toy", toy.generator_loss, {}, my_optimizer=keras.optimizers.Adam())
+
+
+def test_metrics_say_what_was_trained(capsys):
+    trainer = toy.make()
+    toy.fit(trainer, 1)
+    found = metrics_of(trainer)
+    assert (found["lesson"], found["preset"], found["data"]) == ("toy", "smoke", "noise")
+    assert (found["standin"], found["rounds_done"], found["rounds_planned"]) == (False, 1, 1)
+    assert found["precision"] == "float32"
+    assert found["versions"]["Keras"] == keras.__version__
+    assert found["device"] == runtime.device()
+    assert found["seconds"] > 0
+
+
+@pytest.fixture
+def record(monkeypatch, tmp_path):
+    """A finished `long` toy run, made the record of its lesson."""
+    monkeypatch.setattr(checkpoints, "ROOT", tmp_path / "project")
+    monkeypatch.setenv("PRESET", "long")
+    monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "first"))
+    trainer = toy.make()
+    toy.fit(trainer, 2)
+    checkpoints.write_record(trainer.folder)
+    monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "second"))
+    return trainer
+
+
+def test_a_record_is_a_finished_run(record, capsys):
+    trainer = toy.make()
+    history = toy.fit(trainer, 2)
+    assert "Record of" in capsys.readouterr().out
+    assert history == record.history
+    for part in trainer.parts["generator"], trainer.averaged["generator"]:
+        for a, b in zip(part.variables, record.averaged["generator"].variables, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)  # half precision
+    assert len(trainer.frames) == 3
+    assert metrics_of(trainer)["status"] == "done, 2 of 2"
+    assert (trainer.folder / "history.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "rounds", "environment"),
+    [
+        ({"constants": {"SEED": 2}}, 2, {}),
+        ({"width": 4}, 2, {}),
+        ({"g_loss": other_loss}, 2, {}),
+        ({}, 3, {}),
+        ({}, 2, {"PRESET": "quick"}),
+        ({}, 2, {"RESTART": "1"}),
+    ],
+    ids=["constants", "network", "loss", "rounds", "preset", "restart"],
+)
+def test_a_record_of_something_else_is_not_used(
+    record, capsys, monkeypatch, change, rounds, environment
+):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    trainer = toy.make(**change)
+    toy.fit(trainer, rounds)
+    assert "Record of" not in capsys.readouterr().out
+    assert len(trainer.history) == rounds
+
+
+def test_a_record_holds_for_a_step_written_differently(record, capsys):
+    trainer = toy.make()
+    inner = trainer.step
+
+    def train_step(real):
+        results = inner(real)
+        return dict(results)
+
+    train_step.__module__ = inner.__module__
+    prints = fingerprint(inner, trainer.parts, {"SEED": 1}, "noise")
+    changed = {**prints, "step": "other source", "precision": "bfloat16"}
+    assert checkpoints.load_record("toy", changed, 2) is not None
+
+
+def test_a_damaged_record_is_named(record, tmp_path):
+    path = tmp_path / "project" / "outputs" / "pretrained" / "toy" / "state.npz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"state\.npz is damaged.*RESTART=1"):
+        toy.fit(toy.make(), 2)
+
+
+def test_only_a_finished_run_on_real_data_becomes_a_record(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "ROOT", tmp_path / "project")
+    trainer = toy.make()
+    toy.fit(trainer, 1)
+    for key, value, reason in (
+        ("status", "interrupted at 1 of 2", "finished"),
+        ("standin", True, "real"),
+    ):
+        before = (trainer.folder / "metrics.json").read_text()
+        checkpoints.write_metrics(trainer.folder, {key: value})
+        with pytest.raises(ValueError, match=reason):
+            checkpoints.write_record(trainer.folder)
+        (trainer.folder / "metrics.json").write_text(before)

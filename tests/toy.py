@@ -1,0 +1,96 @@
+"""A GAN that trains in seconds, with dropout and batch normalisation, for the tests.
+
+Run as a script it trains ROUNDS rounds in OUTPUT_DIR and writes its state to a file:
+    python toy.py ROUNDS FILE
+"""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from utils import datasets, monitor, runtime, steps, training
+
+BATCH, LATENT, STEPS = 8, 4, 5
+
+
+def data(seed=3):
+    """Return 50 images of noise: six full batches and two images over."""
+    images = np.random.default_rng(0).integers(0, 256, (50, 28, 28, 1)).astype("uint8")
+    return datasets.ImageData("noise", False, images, np.zeros(50, "int64"), BATCH, seed)
+
+
+def generator_loss(fake_logits):
+    return tf.reduce_mean(tf.nn.softplus(-fake_logits))
+
+
+def discriminator_loss(real_logits, fake_logits):
+    return tf.reduce_mean(tf.nn.softplus(-real_logits) + tf.nn.softplus(fake_logits))
+
+
+def networks(width=8):
+    generator = keras.Sequential(
+        [
+            layers.Input((LATENT,)),
+            layers.Dense(14 * 14 * width, use_bias=False),
+            layers.BatchNormalization(),
+            layers.Reshape((14, 14, width)),
+            layers.Conv2DTranspose(1, 4, 2, "same", activation="tanh"),
+        ]
+    )
+    discriminator = keras.Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Conv2D(width, 4, 2, "same"),
+            layers.LeakyReLU(negative_slope=0.2),
+            layers.Dropout(0.3),
+            layers.Flatten(),
+            layers.Dense(1),
+        ]
+    )
+    return generator, discriminator
+
+
+def make(
+    seed=1, width=8, rate=1e-3, g_loss=generator_loss, d_loss=discriminator_loss, constants=None
+):
+    """Return a Trainer of fresh networks, on toy data."""
+    keras.utils.set_random_seed(seed)
+    generator, discriminator = networks(width)
+    g_optimizer, d_optimizer = keras.optimizers.Adam(rate), keras.optimizers.Adam(rate)
+    g_optimizer.build(generator.trainable_variables)
+    d_optimizer.build(discriminator.trainable_variables)
+    rng = tf.random.Generator.from_seed(seed)
+    step = steps.gan_step(
+        generator, discriminator, g_optimizer, d_optimizer, g_loss, d_loss, rng, BATCH, LATENT
+    )
+    return training.Trainer(
+        "toy",
+        step,
+        constants=constants or {"SEED": seed},
+        average={"generator": 0.9},
+        generator=generator,
+        discriminator=discriminator,
+        g_optimizer=g_optimizer,
+        d_optimizer=d_optimizer,
+        rng=rng,
+    )
+
+
+def fit(trainer, rounds, callbacks=()):
+    z = tf.random.stateless_normal((4, LATENT), seed=(0, 0))
+    averaged = trainer.averaged["generator"]
+    return trainer.fit(data(), rounds, STEPS, lambda: averaged(z, training=False), callbacks)
+
+
+def state(trainer):
+    return {k: keras.ops.convert_to_numpy(v) for k, v in trainer.variables.items()}
+
+
+if __name__ == "__main__":
+    runtime.start(1)
+    trainer = make()
+    fit(trainer, int(sys.argv[1]), [monitor.Panel(trainer)])
+    np.savez(sys.argv[2], frames=np.stack(trainer.frames), **state(trainer))
