@@ -53,9 +53,7 @@ def networks(width=8):
     return generator, discriminator
 
 
-def make(
-    seed=1, width=8, rate=1e-3, g_loss=generator_loss, d_loss=discriminator_loss, constants=None
-):
+def make(seed=1, width=8, rate=1e-3, g_loss=generator_loss, constants=None, lesson="toy"):
     """Return a Trainer of fresh networks, on toy data."""
     keras.utils.set_random_seed(seed)
     generator, discriminator = networks(width)
@@ -64,10 +62,18 @@ def make(
     d_optimizer.build(discriminator.trainable_variables)
     rng = tf.random.Generator.from_seed(seed)
     step = steps.gan_step(
-        generator, discriminator, g_optimizer, d_optimizer, g_loss, d_loss, rng, BATCH, LATENT
+        generator,
+        discriminator,
+        g_optimizer,
+        d_optimizer,
+        g_loss,
+        discriminator_loss,
+        rng,
+        BATCH,
+        LATENT,
     )
     return training.Trainer(
-        "toy",
+        lesson,
         step,
         constants=constants or {"SEED": seed},
         average={"generator": 0.9},

@@ -1,0 +1,41 @@
+"""Reads lessons: their cells, and the functions and networks that a page defines."""
+
+import ast
+import linecache
+import types
+from pathlib import Path
+
+import nbformat
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def cells(lesson, kind="code"):
+    notebook = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+def definitions(lesson, names):
+    """Execute a page's imports, functions, constants and the assignments to `names`.
+
+    Nothing is shown, downloaded or trained. Returns the module that holds the result.
+    """
+    source = "\n".join(cell.source for cell in cells(lesson)[1:])
+
+    def wanted(node):
+        if isinstance(node, ast.Assign):
+            target = node.targets[0]
+            name = getattr(target, "id", "")
+            return name in names or (name.isupper() and len(name) > 1)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            return getattr(node.value.func, "attr", "") == "build"
+        return isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef)
+
+    tree = ast.parse(source)
+    tree.body = [node for node in tree.body if wanted(node)]
+    module = types.ModuleType(f"page_{lesson}")
+    file = f"<{lesson}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
+    exec(compile(tree, file, "exec"), module.__dict__)
+    return module

@@ -1,0 +1,314 @@
+"""What a person types: make run, its errors and interrupts, nbval on a broken lesson, Colab."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests import pages
+from tools import headless, project
+from utils import options, runtime
+from utils.options import ROOT
+
+TOY_LESSON = """
+from tests import toy
+from utils import monitor, runtime
+runtime.start(1)
+trainer = toy.make()
+toy.fit(trainer, ROUNDS, [monitor.Panel(trainer, every=0)])
+"""
+
+
+def notebook(*sources):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Title"), *cells])
+
+
+@pytest.fixture
+def lesson(tmp_path, monkeypatch):
+    """Write a lesson of its own in place of the real ones; its output goes to `toy`."""
+    folder = tmp_path / "note books"
+    folder.mkdir()
+    monkeypatch.setattr(headless, "NOTEBOOKS", folder)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    (tmp_path / "script.py").write_text(
+        "import sys\nfrom pathlib import Path\nfrom tools import headless\n"
+        f"headless.NOTEBOOKS = Path({str(folder)!r})\nsys.exit(headless.run('00_toy'))\n"
+    )
+
+    def write(*sources):
+        nbformat.write(notebook(*sources), folder / "00_toy.ipynb")
+        return [sys.executable, str(tmp_path / "script.py")]
+
+    return write
+
+
+def test_run_streams_progress_and_lists_what_it_left(lesson, capsys, tmp_path):
+    source = TOY_LESSON.replace('"toy"', '"00_toy"').replace("ROUNDS", "2")
+    lesson(source.replace("toy.make()", "toy.make(lesson='00_toy')"))
+    assert headless.run("00_toy", "smoke") == 0
+    out = capsys.readouterr().out
+    assert re.search(r"round 1 of 2 · d_loss .* g_loss .* D\(x\) .* left", out)
+    assert "round 2 of 2" in out
+    folder = tmp_path / "outputs" / "00_toy" / "smoke"
+    for name in "00_toy.ipynb", "history.csv", "metrics.json":
+        assert name in out
+        assert (folder / name).exists()
+    assert "noise: done, 2 of 2 rounds" in out
+    executed = nbformat.read(folder / "00_toy.ipynb", 4)
+    panels = [o for o in executed.cells[1].outputs if o.output_type == "display_data"]
+    assert len(panels) == 1
+    assert len(json.dumps(panels)) < 50_000
+
+
+def test_a_cell_that_fails_is_shown_and_the_rest_is_saved(lesson, capsys, tmp_path):
+    lesson("print('before')", "raise KeyError('on purpose')", "print('never')")
+    assert headless.run("00_toy", "smoke") == 1
+    captured = capsys.readouterr()
+    assert "before" in captured.out
+    assert "never" not in captured.out
+    assert "KeyError: 'on purpose'" in captured.err
+    saved = nbformat.read(tmp_path / "outputs" / "00_toy" / "smoke" / "00_toy.ipynb", 4)
+    assert saved.cells[2].outputs[0].ename == "KeyError"
+
+
+def test_an_interrupted_run_says_how_far_it_came_and_goes_on(lesson, tmp_path):
+    source = TOY_LESSON.replace("toy.make()", "toy.make(lesson='00_toy')")
+    command = lesson(source.replace("ROUNDS", "100000"), "print('never')")
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.startswith("round 3 "):
+            break
+    process.send_signal(signal.SIGINT)
+    rest = process.stdout.read()
+    assert process.wait(60) == 130
+    done = int(re.search(r"saved up to round (\d+) of 100000", rest)[1])
+    assert "never" not in rest
+    assert f"interrupted at {done} of 100000" in rest
+    metrics = json.loads((tmp_path / "outputs/00_toy/smoke/metrics.json").read_text())
+    assert metrics["status"] == f"interrupted at {done} of 100000"
+    command = lesson(source.replace("ROUNDS", str(done + 1)))
+    out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    assert f"Going on after round {done} of {done + 1}" in out
+    assert f"done, {done + 1} of {done + 1} rounds" in out
+
+
+def test_a_killed_kernel_leaves_its_rounds(lesson, tmp_path, capsys):
+    kill = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+    source = TOY_LESSON.replace("ROUNDS", "2").replace("toy.make()", "toy.make(lesson='00_toy')")
+    lesson(source, kill)
+    assert headless.run("00_toy", "smoke") == 1
+    assert "DeadKernelError" in (err := capsys.readouterr().err) or "Kernel died" in err
+    assert (tmp_path / "outputs/00_toy/smoke/rounds/round-00002.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "known"),
+    [
+        (["run", "02_dcgann"], "LESSON='02_dcgann' is not known. Known: .*02_dcgan"),
+        (["run", "02_dcgan", "fast"], "PRESET='fast' is not known.*smoke, quick, long, paper"),
+    ],
+)
+def test_unknown_names_list_the_known_ones(arguments, known, capsys, monkeypatch):
+    monkeypatch.setenv("PRESET", "smoke")
+    assert project.main(arguments) == 2
+    assert re.search(known, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("name", options.OPTIONS)
+def test_a_wrong_option_is_named(name, monkeypatch):
+    monkeypatch.setenv(name, "wrong")
+    with pytest.raises(ValueError, match=f"{name}='wrong' is not known. Use one of: "):
+        runtime.start(1)
+
+
+def test_start_says_what_was_decided(monkeypatch, capsys, in_float32):
+    monkeypatch.setattr(runtime, "has_bfloat16_units", lambda: True)
+    runtime.start(1)
+    out = capsys.readouterr().out
+    assert "Preset:    smoke (set by PRESET" in out
+    assert "Precision: bfloat16 in training" in out
+    monkeypatch.setenv("PRECISION", "float32")
+    monkeypatch.delenv("PRESET")
+    runtime.start(1)
+    out = capsys.readouterr().out
+    assert "quick (the default on this device" in out or runtime.GPUS
+    assert "Precision: float32 in training" in out
+
+
+def test_precision_is_a_switch_of_the_block_only():
+    def switched():
+        import tensorflow as tf
+
+        options = tf.config.optimizer.get_experimental_options()
+        return options.get("auto_mixed_precision_onednn_bfloat16", False)
+
+    assert not switched()
+    with runtime.precision("bfloat16"):
+        assert switched()
+        with runtime.precision("float32"):
+            assert not switched()
+        assert switched()
+    assert not switched()
+
+
+def test_a_lesson_broken_on_purpose_fails(tmp_path):
+    """A wrong shape, and a cell that raises, as `make test` would run them."""
+    book = nbformat.read(pages.NOTEBOOKS / "02_dcgan.ipynb", 4)
+    last = next(i for i, cell in enumerate(book.cells) if "summary(generator)" in cell.source)
+    book.cells = book.cells[: last + 1]
+    wrong = next(cell for cell in book.cells if "*enlarge(2 * WIDTH)" in cell.source)
+    wrong.source = wrong.source.replace("*enlarge(2 * WIDTH)", "*enlarge(3 * WIDTH)")
+    raising = nbformat.v4.new_code_cell("raise RuntimeError", execution_count=99)
+    book.cells.append(raising)
+    nbformat.write(book, tmp_path / "broken.ipynb")
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", str(tmp_path / "broken.ipynb")]
+    result = subprocess.run([*command, "-c", os.devnull], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 1
+    assert re.search(r"2 failed", result.stdout), result.stdout[-2000:]
+
+
+@pytest.fixture
+def colab(tmp_path):
+    """A Python that has all packages but not this project, as a kernel in an empty folder."""
+    home = tmp_path / "colab"
+    venv.create(home, with_pip=False, symlinks=True)
+    packages = next(home.glob("lib/python3*/site-packages"))
+    # Files named in a .pth are read as paths only, so the editable install is not seen.
+    here = [p for p in sys.path if p.endswith("-packages")]
+    (packages / "host.pth").write_text("\n".join(here))
+    kernels = tmp_path / "jupyter" / "kernels" / "colab"
+    kernels.mkdir(parents=True)
+    argv = [str(home / "bin" / "python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel = {"argv": argv, "display_name": "colab", "language": "python"}
+    (kernels / "kernel.json").write_text(json.dumps(kernel))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    def run(*sources):
+        from nbclient import NotebookClient
+
+        client = NotebookClient(
+            notebook(*sources),
+            kernel_name="colab",
+            resources={"metadata": {"path": str(empty)}},
+            allow_errors=True,
+        )
+        environment = os.environ | {"JUPYTER_PATH": str(tmp_path / "jupyter")}
+        environment.pop("PYTHONPATH", None)
+        os.environ["JUPYTER_PATH"] = environment["JUPYTER_PATH"]
+        try:
+            client.execute(env=environment)
+        finally:
+            del os.environ["JUPYTER_PATH"]
+        return [cell.outputs for cell in client.nb.cells[1:]]
+
+    return run
+
+
+def first_cells():
+    return [cell.source for cell in pages.cells("02_dcgan")[:2]]
+
+
+def test_colab_without_an_address_says_what_to_set(colab):
+    first = re.sub(r'ADDRESS = ".*?"', 'ADDRESS = ""', first_cells()[0])
+    outputs = colab(first)[0]
+    assert outputs[-1].evalue == "Set ADDRESS, above, to this project's git address."
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs the project's git history")
+def test_colab_clones_the_project_and_goes_on(colab, tmp_path):
+    """The first cells in an empty folder, from a local git address; a second run clones no more."""
+    first, second = first_cells()
+    first = re.sub(r'ADDRESS = ".*?"', f'ADDRESS = "file://{ROOT.resolve()}"', first)
+    where = "import utils\nprint(utils.__file__)"
+    for _ in range(2):
+        outputs = colab(first, second, where)
+        errors = [o.evalue for cell in outputs for o in cell if o.output_type == "error"]
+        assert not errors
+        assert outputs[2][0].text.strip() == str(tmp_path / "empty/lessons/utils/__init__.py")
+        assert "Preset:    smoke" in outputs[1][0].text
+
+
+def test_colab_installs_only_what_is_missing(monkeypatch):
+    calls = []
+
+    class Distribution:
+        def __init__(self, name, version):
+            self.metadata, self.version = {"Name": name}, version
+
+    here = ["tensorflow", "keras", "numpy", "matplotlib", "imageio", "jupyter", "nbclient"]
+    here += ["pytest", "scikit_learn", "ruff"]
+    found = [Distribution(name, "1.2.3") for name in here]
+    monkeypatch.setattr(project.importlib.metadata, "distributions", lambda: found)
+    monkeypatch.setattr(
+        project.subprocess,
+        "run",
+        lambda command, **_: calls.append(command) or subprocess.CompletedProcess(command, 0),
+    )
+    assert project.install_missing() == 0
+    asked = calls[0][calls[0].index("install") + 1 :]
+    assert {re.split(r"[><=]", a)[0] for a in asked if not a.startswith("-")} == {
+        "tensorflow-docs",
+        "nbval",
+        "nbstripout",
+        "tensorflow",
+        "keras",
+        "numpy",
+    }
+    assert "tensorflow==1.2.3" in asked
+
+
+def test_address_goes_to_cells_badges_readme_and_citation(tmp_path, monkeypatch):
+    for name in "notebooks", "README.md", "CITATION.cff", "pyproject.toml":
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    monkeypatch.setattr(project, "ROOT", tmp_path)
+    pyproject = tmp_path / "pyproject.toml"
+    address = "https://github.com/somebody/gan-lessons"
+    text = re.sub(r'address = ".*"', f'address = "{address}"', pyproject.read_text())
+    pyproject.write_text(text)
+    assert project.address() == 0
+    book = nbformat.read(tmp_path / "notebooks" / "02_dcgan.ipynb", 4)
+    assert f'ADDRESS = "{address}"' in book.cells[2].source or any(
+        f'ADDRESS = "{address}"' in cell.source for cell in book.cells
+    )
+    assert (
+        "colab.research.google.com/github/somebody/gan-lessons/blob/main" in book.cells[0].source
+    )
+    assert f"git clone {address}" in (tmp_path / "README.md").read_text()
+    assert f'repository-code: "{address}"' in (tmp_path / "CITATION.cff").read_text()
+    pyproject.write_text(re.sub(r'address = ".*"', 'address = ""', text))
+    project.address()
+    for name in "notebooks/02_dcgan.ipynb", "README.md", "CITATION.cff":
+        assert "somebody" not in (tmp_path / name).read_text()
+
+
+def test_the_address_stands_everywhere_as_in_pyproject():
+    here = project.project_address()
+    for lesson in pages.LESSONS:
+        assert f'ADDRESS = "{here}"' in pages.cells(lesson)[0].source
+
+
+def test_make_help_lists_every_target():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.search(r"\.PHONY: (.*)", makefile)[1].split()
+    out = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
+    assert [line.split()[0] for line in out.splitlines()] == targets
+
+
+def test_time_is_not_wasted_on_a_wrong_name():
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match="is not known"):
+        headless.run("nothing")
+    assert time.perf_counter() - began < 1
+

@@ -1,0 +1,202 @@
+"""datasets and fetch: what the arrays hold, in which order, and where they come from."""
+
+import http.server
+import itertools
+import resource
+import shutil
+import socketserver
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import toy
+from utils import datasets, fetch
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    monkeypatch.setattr(datasets, "MNIST_URLS", ("http://127.0.0.1:9/mnist.npz",))
+
+
+@pytest.fixture
+def tiny_mnist(monkeypatch, tmp_path):
+    """A file laid out as mnist.npz, and the hashes that make it pass for the real one."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "x_train": rng.integers(0, 256, (100, 28, 28)).astype("uint8"),
+        "y_train": rng.integers(0, 10, 100).astype("uint8"),
+        "x_test": rng.integers(0, 256, (20, 28, 28)).astype("uint8"),
+        "y_test": rng.integers(0, 10, 20).astype("uint8"),
+    }
+    path = tmp_path / "served" / "mnist.npz"
+    path.parent.mkdir()
+    np.savez(path, **arrays)
+    hashes = {name: fetch.sha256(array) for name, array in arrays.items()}
+    monkeypatch.setattr(datasets, "MNIST_ARRAY_HASHES", hashes)
+    monkeypatch.setattr(datasets, "MNIST_FILE_HASH", fetch.sha256(path.read_bytes()))
+    return path
+
+
+@pytest.fixture
+def empty_cache():
+    cache = Path(__import__("os").environ["KERAS_HOME"]) / "datasets"
+    shutil.rmtree(cache, ignore_errors=True)
+    yield cache
+    shutil.rmtree(cache, ignore_errors=True)
+
+
+@pytest.fixture
+def server(tiny_mnist):
+    """Serve the file at /mnist.npz, half of it at /short, an error at /error, else rubbish."""
+    content, asked = tiny_mnist.read_bytes(), []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            body = {"/mnist.npz": content, "/short": content[: len(content) // 2]}
+            self.send_response(503 if self.path == "/error" else 200)
+            self.end_headers()
+            self.wfile.write(body.get(self.path, b"rubbish"))
+
+        def log_message(self, *arguments):
+            pass
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}", asked
+        running.shutdown()
+
+
+def batches(data, step, n):
+    return [batch.numpy() for batch in data.from_step(step).take(n)]
+
+
+def test_batches_are_full_float32_and_in_range():
+    for batch in batches(toy.data(), 0, 20):
+        assert batch.shape == (8, 28, 28, 1)
+        assert batch.dtype == np.float32
+        assert batch.min() >= -1
+        assert batch.max() <= 1
+
+
+def test_values_are_the_images():
+    data = toy.data()
+    batch = batches(data, 0, 1)[0]
+    known = {image.tobytes() for image in data.images}
+    back = np.rint((batch + 1) * 127.5).astype("uint8")
+    assert all(image.tobytes() in known for image in back)
+    assert {0, 255} <= set(back.ravel().tolist())
+
+
+def test_order_depends_on_seed_and_step_alone():
+    straight = batches(toy.data(), 0, 20)
+    for step in (1, 5, 6, 7, 13):  # within an epoch of six batches, at its end, after it
+        for a, b in zip(straight[step:], batches(toy.data(), step, 20 - step), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(straight[0], batches(toy.data(seed=4), 0, 1)[0])
+
+
+def test_an_epoch_shows_no_image_twice_and_epochs_differ():
+    epochs = [np.concatenate(batches(toy.data(), 6 * e, 6)) for e in range(2)]
+    seen = [[image.tobytes() for image in epoch] for epoch in epochs]
+    assert [len(set(images)) for images in seen] == [48, 48]
+    assert seen[0] != seen[1]
+
+
+def test_mnist_is_never_held_twice_as_floats(no_network):
+    images = np.zeros((60000, 28, 28, 1), "uint8")
+    data = datasets.ImageData("zeros", False, images, np.zeros(60000), 64, 0)
+    next(iter(data.from_step(0)))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in itertools.islice(data.from_step(900), 100):
+        pass
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 100_000  # kB; one float copy is 188,000
+    assert data.images.dtype == np.uint8
+
+
+def test_data_dir_comes_first(tiny_mnist, monkeypatch, no_network, capsys):
+    monkeypatch.setenv("DATA_DIR", str(tiny_mnist.parent))
+    data = datasets.mnist(10)
+    assert (data.name, data.standin, data.images.shape) == ("MNIST", False, (100, 28, 28, 1))
+    assert data.labels.shape == (100,)
+    assert len(datasets.mnist(10, split="test").images) == 20
+    assert "MNIST, 100 images" in capsys.readouterr().out
+
+
+def test_download_then_cache(server, empty_cache, monkeypatch):
+    url, asked = server
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    monkeypatch.setattr(datasets, "MNIST_URLS", (f"{url}/mnist.npz",))
+    assert not datasets.mnist(10).standin
+    assert not datasets.mnist(10).standin
+    assert asked == ["/mnist.npz"]
+
+
+@pytest.mark.parametrize("bad", ["error", "short", "rubbish"])
+def test_a_mirror_steps_in(server, empty_cache, monkeypatch, bad):
+    url, asked = server
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    monkeypatch.setattr(datasets, "MNIST_URLS", (f"{url}/{bad}", f"{url}/mnist.npz"))
+    assert not datasets.mnist(10).standin
+    assert asked == [f"/{bad}", "/mnist.npz"]
+
+
+def test_a_bad_download_is_never_taken_for_the_data(server, empty_cache, monkeypatch):
+    url, _ = server
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    monkeypatch.setattr(datasets, "MNIST_URLS", (f"{url}/short",))
+    assert datasets.mnist(10).standin
+    assert datasets.mnist(10).standin
+
+
+def test_the_standin_is_real_digits_and_says_so(no_network, empty_cache, capsys):
+    data = datasets.mnist(64)
+    assert data.standin
+    assert data.name == "STAND-IN for MNIST"
+    assert "STAND-IN for MNIST, 1,500 images" in capsys.readouterr().out
+    assert data.images.shape == (1500, 28, 28, 1)
+    assert not data.images[:, :4].any()  # MNIST's empty border of four pixels
+    assert data.images.max() == 255
+    counts = np.bincount(data.labels)
+    assert len(counts) == 10
+    assert counts.min() > 100
+
+
+def test_standin_never_says_which_file_to_put_where(no_network, empty_cache, monkeypatch):
+    monkeypatch.setenv("STANDIN", "never")
+    with pytest.raises(FileNotFoundError, match=r"Put mnist\.npz .*set DATA_DIR"):
+        datasets.mnist()
+
+
+def test_standin_always(tiny_mnist, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", str(tiny_mnist.parent))
+    monkeypatch.setenv("STANDIN", "always")
+    assert datasets.mnist(10).standin
+
+
+def test_a_file_that_holds_something_else_is_named(tiny_mnist, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", str(tiny_mnist.parent))
+    with np.load(tiny_mnist) as file:
+        arrays = dict(file)
+    arrays["x_train"][0, 0, 0] ^= 1
+    np.savez(tiny_mnist, **arrays)
+    with pytest.raises(ValueError, match=r"mnist\.npz does not hold MNIST: x_train"):
+        datasets.mnist()
+    tiny_mnist.write_bytes(b"not an archive")
+    with pytest.raises(ValueError, match=r"mnist\.npz cannot be read"):
+        datasets.mnist()
+
+
+def test_wrong_arguments_are_named(tiny_mnist, monkeypatch, tmp_path):
+    monkeypatch.setenv("DATA_DIR", str(tiny_mnist.parent))
+    with pytest.raises(ValueError, match="split='both'"):
+        datasets.mnist(split="both")
+    with pytest.raises(ValueError, match=r"batch_size=101: .*100 images"):
+        datasets.mnist(101)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "missing"))
+    with pytest.raises(ValueError, match=r"DATA_DIR=.*is not a folder"):
+        datasets.mnist()
