@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import venv
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -21,10 +20,11 @@ from utils.options import ROOT
 
 TOY_LESSON = """
 from tests import toy
-from utils import monitor, runtime
+from utils import runtime
 runtime.start(1)
-trainer = toy.make()
-toy.fit(trainer, ROUNDS, [monitor.Panel(trainer, every=0)])
+trainer = toy.make(lesson="00_toy")
+trainer.panel.every = 0
+toy.fit(trainer, ROUNDS)
 """
 
 
@@ -53,8 +53,8 @@ def lesson(tmp_path, monkeypatch):
 
 
 def test_run_streams_progress_and_lists_what_it_left(lesson, capsys, tmp_path):
-    source = TOY_LESSON.replace('"toy"', '"00_toy"').replace("ROUNDS", "2")
-    lesson(source.replace("toy.make()", "toy.make(lesson='00_toy')"))
+    source = TOY_LESSON.replace("ROUNDS", "2")
+    lesson(source)
     assert headless.run("00_toy", "smoke") == 0
     out = capsys.readouterr().out
     assert re.search(r"round 1 of 2 · d_loss .* g_loss .* D\(x\) .* left", out)
@@ -82,8 +82,7 @@ def test_a_cell_that_fails_is_shown_and_the_rest_is_saved(lesson, capsys, tmp_pa
 
 
 def test_an_interrupted_run_says_how_far_it_came_and_goes_on(lesson, tmp_path):
-    source = TOY_LESSON.replace("toy.make()", "toy.make(lesson='00_toy')")
-    command = lesson(source.replace("ROUNDS", "100000"), "print('never')")
+    command = lesson(TOY_LESSON.replace("ROUNDS", "100000"), "print('never')")
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
         if line.startswith("round 3 "):
@@ -96,7 +95,7 @@ def test_an_interrupted_run_says_how_far_it_came_and_goes_on(lesson, tmp_path):
     assert f"interrupted at {done} of 100000" in rest
     metrics = json.loads((tmp_path / "outputs/00_toy/smoke/metrics.json").read_text())
     assert metrics["status"] == f"interrupted at {done} of 100000"
-    command = lesson(source.replace("ROUNDS", str(done + 1)))
+    command = lesson(TOY_LESSON.replace("ROUNDS", str(done + 1)))
     out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
     assert f"Going on after round {done} of {done + 1}" in out
     assert f"done, {done + 1} of {done + 1} rounds" in out
@@ -104,7 +103,7 @@ def test_an_interrupted_run_says_how_far_it_came_and_goes_on(lesson, tmp_path):
 
 def test_a_killed_kernel_leaves_its_rounds(lesson, tmp_path, capsys):
     kill = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
-    source = TOY_LESSON.replace("ROUNDS", "2").replace("toy.make()", "toy.make(lesson='00_toy')")
+    source = TOY_LESSON.replace("ROUNDS", "2")
     lesson(source, kill)
     assert headless.run("00_toy", "smoke") == 1
     assert "DeadKernelError" in (err := capsys.readouterr().err) or "Kernel died" in err
@@ -282,9 +281,7 @@ def test_address_goes_to_cells_badges_readme_and_citation(tmp_path, monkeypatch)
     assert f'ADDRESS = "{address}"' in book.cells[2].source or any(
         f'ADDRESS = "{address}"' in cell.source for cell in book.cells
     )
-    assert (
-        "colab.research.google.com/github/somebody/gan-lessons/blob/main" in book.cells[0].source
-    )
+    assert "colab.research.google.com/github/somebody/gan-lessons/blob/main" in book.cells[0].source
     assert f"git clone {address}" in (tmp_path / "README.md").read_text()
     assert f'repository-code: "{address}"' in (tmp_path / "CITATION.cff").read_text()
     pyproject.write_text(re.sub(r'address = ".*"', 'address = ""', text))
@@ -311,4 +308,3 @@ def test_time_is_not_wasted_on_a_wrong_name():
     with pytest.raises(ValueError, match="is not known"):
         headless.run("nothing")
     assert time.perf_counter() - began < 1
-

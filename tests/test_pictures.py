@@ -78,7 +78,8 @@ def test_gif_without_frames_is_an_error(tmp_path):
 
 def test_a_log_gets_a_line_a_round(capsys):
     trainer = toy.make()
-    toy.fit(trainer, 2, [monitor.Panel(trainer, every=0)])
+    trainer.panel.every = 0
+    toy.fit(trainer, 2)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" · ")[0] for line in lines[1:]] == ["round 1 of 2", "round 2 of 2"]
     for part in "d_loss", "g_loss", "D(x)", "D(G(z))", "left":
@@ -99,9 +100,8 @@ def test_a_notebook_gets_one_output_with_bar_losses_and_samples(monkeypatch):
 
     monkeypatch.setattr(monitor.display, "display", display)
     trainer = toy.make()
-    panel = monitor.Panel(trainer, every=0)
-    panel.in_notebook = True
-    toy.fit(trainer, 2, [panel])
+    trainer.panel.every, trainer.panel.in_notebook = 0, True
+    toy.fit(trainer, 2)
     assert len(shown) == 1
     assert len(updates) >= 2 * toy.STEPS
     final = updates[-1]

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from utils import datasets, monitor, runtime, steps, training
+from utils import datasets, runtime, steps, training
 
 BATCH, LATENT, STEPS = 8, 4, 5
 
@@ -98,5 +98,5 @@ def state(trainer):
 if __name__ == "__main__":
     runtime.start(1)
     trainer = make()
-    fit(trainer, int(sys.argv[1]), [monitor.Panel(trainer)])
+    fit(trainer, int(sys.argv[1]))
     np.savez(sys.argv[2], frames=np.stack(trainer.frames), **state(trainer))

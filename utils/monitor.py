@@ -22,18 +22,18 @@ class Panel(keras.callbacks.Callback):
     a log, a line a round.
 
     Args:
-        trainer: the `training.Trainer` whose `fit` gets this callback.
+        trainer: the `training.Trainer` that it shows.
         every: seconds between two updates.
     """
 
     def __init__(self, trainer: Any, every: float = 2.0) -> None:
         super().__init__()
         self.trainer, self.every = trainer, every
-        self.handle, self.shown = None, 0.0
+        self.handle, self.shown, self.begin_step = None, 0.0, None
         self.in_notebook = getattr(get_ipython(), "kernel", None) is not None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        self.began, self.begin_step = time.perf_counter(), None
+        self.handle = self.begin_step = None
         self._show(len(self.trainer.history), 0, {})
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -51,6 +51,8 @@ class Panel(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict | None = None) -> None:
         history = self.trainer.history
+        if not history:
+            return
         row = {k: v for k, v in history[-1].items() if k not in ("round", "step", "seconds")}
         self._show(len(history), 0, row)
 
@@ -63,7 +65,7 @@ class Panel(keras.callbacks.Callback):
         words += [f"{LABELS.get(k, k)} {float(logs[k]):.2f}" for k in names]
         if now >= total and trainer.history:
             words.append(f"trained {_clock(trainer.history[-1]['seconds'])}")
-        elif getattr(self, "begin_step", None) is not None and now > self.begin_step + 1:
+        elif self.begin_step is not None and now > self.begin_step + 1:
             pace = (self.shown - self.began) / (now - self.begin_step - 1)
             words.append(f"{_clock(pace * (total - now))} left")
         text = " · ".join(words)

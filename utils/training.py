@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from utils import checkpoints, images, runtime
+from utils import checkpoints, images, monitor, runtime
 from utils.datasets import ImageData
 from utils.fingerprint import fingerprint
 
@@ -37,6 +37,7 @@ class Trainer:
             over the round of what the step returned.
         frames: what `sample` drew before the training and after each round, uint8.
         folder: where the run lies, known once `fit` has begun.
+        panel: the live panel.
 
     Raises:
         ValueError: an optimizer is not built.
@@ -54,6 +55,7 @@ class Trainer:
         self.history: list[dict[str, float]] = []
         self.frames: list[np.ndarray] = []
         self.folder: Path | None = None
+        self.panel = monitor.Panel(self)
         self.decays = average or {}
         self.averaged = {name: keras.models.clone_model(parts[name]) for name in self.decays}
         for name, network in self.averaged.items():
@@ -89,7 +91,7 @@ class Trainer:
             rounds: rounds of the whole training.
             steps_per_round: updates a round.
             sample: draws fixed inputs: (n, height, width, channels), in [-1, 1].
-            callbacks: Keras callbacks, for instance `monitor.Panel(trainer)`.
+            callbacks: more Keras callbacks; the live panel is there without.
 
         Returns:
             The history.
@@ -102,21 +104,21 @@ class Trainer:
         self.sample = sample
         prints = fingerprint(self.step, self.parts, self.constants, dataset.name)
         self.folder = checkpoints.open_folder(self.lesson, prints)
-        recorded = checkpoints.load_record(self.lesson, prints, rounds)
         state = checkpoints.load_round(self.folder)
-        if recorded:  # it holds the networks only, and the averages as their weights
-            averages = {f"averaged_{key}": value for key, value in recorded[0].items()}
-            state = {**self._initial, **recorded[0], **averages}
+        recorded = None if state else checkpoints.load_record(self.lesson, prints, rounds)
+        if recorded:  # it holds the networks only, with the averages as their weights
+            kept, metrics = recorded
+            averages = {f"averaged_{key}": value for key, value in kept.items()}
+            state = {**self._initial, **kept, **averages}
         self.restore(state)
         done, where = len(self.history), checkpoints.shown(self.folder)
         if recorded:
             checkpoints.write_history(self.folder, self.history)
-            checkpoints.write_metrics(self.folder, recorded[1])
-            print(f"Record of {recorded[1]['date']}: {recorded[1]['device']}.")
+            checkpoints.write_metrics(self.folder, metrics)
+            print(f"Record of {metrics['date']}, {metrics['device']}.")
         if done >= rounds:
             print(f"Done, {done} of {rounds} rounds (RESTART=1 to train anew), in {where}.")
-            for callback in callbacks:
-                callback.on_train_end()
+            self.panel.on_train_end()
             return self.history
         print(f"Going on after round {done} of {rounds}" if done else f"{rounds} rounds", end="")
         print(f", {steps_per_round} steps a round, in {where}.")
@@ -132,7 +134,7 @@ class Trainer:
                     steps_per_epoch=steps_per_round,
                     shuffle=False,
                     verbose=0,
-                    callbacks=[_Rounds(self), *callbacks],
+                    callbacks=[_Rounds(self), self.panel, *callbacks],
                 )
         except (KeyboardInterrupt, FloatingPointError) as error:
             self.restore(checkpoints.load_round(self.folder))
