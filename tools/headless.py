@@ -86,6 +86,7 @@ class _Headless(NotebookClient):
 
     def __init__(self, notebook: nbformat.NotebookNode, **options: Any) -> None:
         super().__init__(notebook, timeout=None, coalesce_streams=True, **options)
+        self.extra_arguments = ["--log-level=40"]  # newer kernels warn about their transport
         self.interrupted = self.line_open = False
 
     def _interrupt(self) -> None:

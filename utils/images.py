@@ -103,7 +103,7 @@ def save_gif(
         frames: arrays as `grid` takes them, one a frame.
         captions: one line of text a frame.
         seconds: time for all frames but the last.
-        most: keep at most so many frames, spread evenly, the first and last among them.
+        most: keep at most so many frames, the early ones, where most happens, more densely.
         levels: grey levels, or colours; fewer make a smaller file.
 
     Returns:
@@ -114,7 +114,9 @@ def save_gif(
     """
     if not len(frames):
         raise ValueError("There are no frames to write: train for at least one round.")
-    keep = np.unique(np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int))
+    keep = np.arange(len(frames))
+    if len(frames) > most:
+        keep = np.unique(np.rint(np.linspace(0, 1, most) ** 2 * (len(frames) - 1)).astype(int))
     captions = captions or [""] * len(frames)
     sheets = np.stack([grid(frames[i], caption=captions[i]) for i in keep])
     step = 255 / (levels - 1)
