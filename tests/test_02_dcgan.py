@@ -1,6 +1,7 @@
 """Lesson 02: what stands in the page is DCGAN, and does what the page says."""
 
 import ast
+import json
 
 import keras
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from tests import pages
-from utils import steps
+from utils import checkpoints, runtime, steps
+from utils.fingerprint import fingerprint
 
 NAMES = {
     "cross_entropy",
@@ -212,3 +214,16 @@ def test_overlap_is_even_only_where_the_stride_divides_the_kernel():
         layer = keras.layers.Conv2DTranspose(1, kernel, 2, "same", kernel_initializer="ones")
         counts = keras.ops.convert_to_numpy(layer(tf.ones((1, 8, 8, 1))))[0, 2:-2, 2:-2]
         assert set(counts.ravel().astype(int)) == expected
+
+
+def test_the_tracked_record_is_this_lesson(page, monkeypatch):
+    """On every version of Keras: what `PRESET=long` shows was trained by what stands here."""
+    monkeypatch.setenv("PRESET", "long")
+    page = pages.definitions("02_dcgan", NAMES)
+    parts = {name: getattr(page, name) for name in NAMES if name != "cross_entropy"}
+    prints = fingerprint(page.train_step, parts, runtime.constants(vars(page)), "MNIST")
+    state, metrics = checkpoints.load_record("02_dcgan", prints, page.ROUNDS)
+    assert (metrics["preset"], metrics["standin"]) == ("long", False)
+    assert len(json.loads(str(state["history"]))) == page.ROUNDS
+    samples = np.load(checkpoints.record_folder("02_dcgan") / "state.npz")["frames"][-1]
+    assert samples.shape == (64, 28, 28, 1)

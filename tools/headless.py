@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -55,15 +57,15 @@ def run(lesson: str, preset: str = "", to_page: bool = False) -> int:
         client.execute()
     except (CellExecutionError, DeadKernelError) as failure:
         error = str(failure)
-    folder = _folder_of_run(lesson, began)
+    folder = output_dir() / lesson / (client.folder or _default_folder())
     folder.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, folder / page.name)
     if to_page and not error and not client.interrupted:
         save_page(notebook, page)
     _report(folder, time.time() - began)
     if error:
-        print(f"\nA cell failed.\n{error if sys.stderr.isatty() else COLOURS.sub('', error)}",
-              file=sys.stderr)  # fmt: skip
+        shown = error if sys.stderr.isatty() else COLOURS.sub("", error)
+        print(f"\nA cell failed.\n{shown}", file=sys.stderr)
         return 1
     return 130 if client.interrupted else 0
 
@@ -88,6 +90,7 @@ class _Headless(NotebookClient):
         super().__init__(notebook, timeout=None, coalesce_streams=True, **options)
         self.extra_arguments = ["--log-level=40"]  # newer kernels warn about their transport
         self.interrupted = self.line_open = False
+        self.folder = ""
 
     def _interrupt(self) -> None:
         self.interrupted = True
@@ -96,8 +99,10 @@ class _Headless(NotebookClient):
     async def async_execute_cell(self, cell: Any, index: int, **options: Any) -> Any:
         if self.interrupted:
             return cell
-        for name in (signal.SIGINT, signal.SIGTERM):  # nbclient's own handlers kill the kernel
-            asyncio.get_running_loop().add_signal_handler(name, self._interrupt)
+        # nbclient's own handlers kill the kernel. Windows has none of this kind.
+        with contextlib.suppress(RuntimeError):
+            for name in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(name, self._interrupt)
         heading = re.match(r"##? .+", cell.source) if cell.cell_type == "markdown" else None
         if heading:
             self._print(f"\n{heading[0]}\n")
@@ -109,11 +114,14 @@ class _Headless(NotebookClient):
             self._print(content["text"])
         elif kind in ("display_data", "update_display_data"):
             panel, text = content["metadata"].get("panel"), content["data"].get("text/plain", "")
-            if panel and sys.stdout.isatty():
-                print(f"\r\033[K{text}", end="", flush=True)
-                self.line_open = True
-            elif panel == "round":
-                self._print(text + "\n")
+            if panel:
+                self.folder = panel["folder"]
+                if sys.stdout.isatty():
+                    width = shutil.get_terminal_size().columns
+                    print(f"\r\033[K{text[: width - 1]}", end="", flush=True)
+                    self.line_open = True
+                elif panel["at"] == "round":
+                    self._print(text.partition(" ")[2] + "\n")  # without the bar
         return super().process_message(message, cell, index)
 
     def _print(self, text: str) -> None:
@@ -121,14 +129,11 @@ class _Headless(NotebookClient):
         self.line_open = False
 
 
-def _folder_of_run(lesson: str, began: float) -> Path:
-    """Return the folder that the lesson wrote to, else the one that it would have written to."""
-    found = {p: p.stat().st_mtime for p in (output_dir() / lesson).glob("*/metrics.json")}
-    if found and max(found.values()) >= began:
-        return max(found, key=found.get).parent
+def _default_folder() -> str:
+    """Return the folder of a lesson that did not come as far as training."""
     from utils import runtime  # slow, so only here
 
-    return output_dir() / lesson / runtime.preset()
+    return runtime.preset()
 
 
 def _report(folder: Path, seconds: float) -> None:

@@ -20,6 +20,9 @@ from pathlib import Path
 
 from utils.options import ROOT
 
+GITHUB = "https://github.com/"
+BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+
 
 def main(arguments: list[str]) -> int:
     """Run one command and return the exit status."""
@@ -71,22 +74,27 @@ def project_address() -> str:
 def address() -> int:
     """Copy the address to the first cell and the badge of each lesson, README and CITATION.cff."""
     here = project_address()
-    github = here.removeprefix("https://github.com/")
-    quoted = json.dumps(here)
-    rules = {
-        r'(?<=ADDRESS = )\\?"[^"]*"': json.dumps(quoted)[1:-1],
-        r"(?<=colab.research.google.com/github/)\S*?(?=/blob/main/)": github,
-        r'(?<=repository-code: )".*"': quoted,
-        r"(?<=git clone )\S+": here or "ADDRESS",
-    }
-    for file in [*ROOT.glob("notebooks/*.ipynb"), ROOT / "README.md", ROOT / "CITATION.cff"]:
-        new = text = file.read_text(encoding="utf-8")
-        for pattern, value in rules.items():
-            new = re.sub(pattern, lambda _, value=value: value, new)
-        if new != text:
-            file.write_text(new, encoding="utf-8")
-            print(f"Address set in {file.relative_to(ROOT)}")
+    for file in ROOT.glob("notebooks/*.ipynb"):
+        page = json.loads(file.read_text(encoding="utf-8"))
+        title = [line.rstrip("\n") for line in page["cells"][0]["source"]]
+        title = "\n".join(line for line in title if not line.startswith(BADGE)).rstrip()
+        if here.startswith(GITHUB):
+            path = f"{here.removeprefix(GITHUB)}/blob/main/notebooks/{file.name}"
+            title += f"\n\n{BADGE}(https://colab.research.google.com/github/{path})"
+        page["cells"][0]["source"] = title.splitlines(keepends=True)
+        text = json.dumps(page, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+        quoted = json.dumps(json.dumps(here))[1:-1]
+        _replace(file, text, r'(?<=ADDRESS = )\\"[^"]*"', quoted)
+    readme, citation = ROOT / "README.md", ROOT / "CITATION.cff"
+    _replace(readme, readme.read_text(encoding="utf-8"), r"(?<=git clone )\S+", here or "ADDRESS")
+    text = citation.read_text(encoding="utf-8")
+    _replace(citation, text, r'(?<=repository-code: )".*"', json.dumps(here))
+    print(f"The address is {here!r} in every lesson, README.md and CITATION.cff.")
     return 0
+
+
+def _replace(file: Path, text: str, pattern: str, value: str) -> None:
+    file.write_text(re.sub(pattern, lambda _: value, text), encoding="utf-8")
 
 
 def install_missing() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import Any
@@ -59,31 +60,35 @@ class Panel(keras.callbacks.Callback):
     def _show(self, done: int, step: int, logs: dict, end_of_round: bool = False) -> None:
         trainer, self.shown = self.trainer, time.perf_counter()
         total, now = trainer.rounds * trainer.steps_per_round, done * trainer.steps_per_round + step
-        words = [f"round {done} of {trainer.rounds}"]
-        words += [f"step {step} of {trainer.steps_per_round}"] if step else []
-        names = sorted(logs or {}, key=lambda k: list(LABELS).index(k) if k in LABELS else 99)
-        words += [f"{LABELS.get(k, k)} {float(logs[k]):.2f}" for k in names]
+        words = [f"round {done}/{trainer.rounds}"]
+        words += [f"step {step}/{trainer.steps_per_round}"] if step else []
         if now >= total and trainer.history:
             words.append(f"trained {_clock(trainer.history[-1]['seconds'])}")
         elif self.begin_step is not None and now > self.begin_step + 1:
             pace = (self.shown - self.began) / (now - self.begin_step - 1)
             words.append(f"{_clock(pace * (total - now))} left")
+        names = sorted(logs or {}, key=lambda k: list(LABELS).index(k) if k in LABELS else 99)
+        words += [f"{LABELS.get(k, k)} {float(logs[k]):.2f}" for k in names]
         text = " · ".join(words)
+        full = round(10 * now / total)
+        bar = "█" * full + "░" * (10 - full)
         if not self.in_notebook:
             if sys.stdout.isatty():
-                print(f"\r\033[K{text}", end="\n" if now >= total else "", flush=True)
+                line = f"{bar} {text}"[: shutil.get_terminal_size().columns - 1]
+                print(f"\r\033[K{line}", end="\n" if now >= total else "", flush=True)
             elif end_of_round:
                 print(text, flush=True)
             return
         picture = images.png(images.grid(trainer.frames[-1]))
         bundle = {
-            "text/plain": text,
+            "text/plain": f"{bar} {text}",
             "text/html": f'<progress value="{now}" max="{total}"></progress> {text}<br>'
             f"<b>{trainer.dataset.name}</b>, samples after round {len(trainer.frames) - 1}:<br>"
             f'<img src="data:image/png;base64,{picture}">',
         }
-        # The runner streams what carries this mark, and in a log only the ends of rounds.
-        mark = {"panel": "round" if end_of_round else "step"}
+        # For `make run`: it streams what carries this mark, in a log only the ends of rounds.
+        kind = "round" if end_of_round else "step"
+        mark = {"panel": {"at": kind, "folder": trainer.folder.name}}
         if self.handle is None:
             self.handle = display.display(bundle, raw=True, metadata=mark, display_id=True)
         else:
