@@ -76,7 +76,12 @@ class ImageData:
 
         endless = tf.data.Dataset.range(epoch, tf.int64.max).flat_map(order)
         endless = endless.skip(done * self.batch_size)
-        return endless.batch(self.batch_size, drop_remainder=True).map(load).prefetch(2)
+        batches = endless.batch(self.batch_size, drop_remainder=True).map(load).prefetch(2)
+        # Tuning has nothing to tune here, and its thread sleeps up to a minute, for which the
+        # end of a training would wait.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return batches.with_options(options)
 
 
 def mnist(batch_size: int = 64, seed: int = 0, split: str = "train") -> ImageData:
