@@ -70,6 +70,18 @@ def test_run_streams_progress_and_lists_what_it_left(lesson, capsys, tmp_path):
     assert len(json.dumps(panels)) < 50_000
 
 
+def test_a_page_is_saved_with_outputs_and_counts_and_nothing_volatile(lesson, tmp_path):
+    lesson(TOY_LESSON.replace("ROUNDS", "1"), "print('second')")
+    assert headless.run("00_toy", "smoke", to_page=True) == 0
+    page = nbformat.read(tmp_path / "note books" / "00_toy.ipynb", 4)
+    code = page.cells[1:]
+    assert [cell.execution_count for cell in code] == [1, 2]
+    assert code[1].outputs[0].text == "second\n"
+    assert all(cell.metadata == {} for cell in page.cells)
+    assert all(not o.get("metadata") for cell in code for o in cell.outputs)
+    assert page.metadata["language_info"] == {"name": "python"}
+
+
 def test_a_cell_that_fails_is_shown_and_the_rest_is_saved(lesson, capsys, tmp_path):
     lesson("print('before')", "raise KeyError('on purpose')", "print('never')")
     assert headless.run("00_toy", "smoke") == 1

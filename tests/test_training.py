@@ -211,22 +211,38 @@ def test_nan_stops_the_run_and_keeps_the_last_good_round():
 
 def test_networks_built_again_are_never_trained_by_an_old_step():
     """The trap of a module-global tf.function: the step finds other networks than before."""
-    box = {"network": keras.Sequential([keras.layers.Input((784,)), keras.layers.Dense(1)])}
+
+    def build():
+        return keras.Sequential([keras.layers.Input((784,)), keras.layers.Dense(1)])
+
+    network = build()
 
     def step(batch):
-        loss = tf.reduce_mean(box["network"](tf.reshape(batch, (-1, 784)), training=True))
+        loss = tf.reduce_mean(network(tf.reshape(batch, (-1, 784)), training=True))
         return {"loss": loss}
 
-    def sample():
-        return np.zeros((1, 28, 28, 1))
+    def fit(trainer, rounds):
+        return trainer.fit(toy.data(), rounds, 2, lambda: np.zeros((1, 28, 28, 1)))
 
-    trainer = training.Trainer("toy", step, {}, network=box["network"])
-    trainer.fit(toy.data(), 1, 2, sample)
-    box["network"] = keras.Sequential([keras.layers.Input((784,)), keras.layers.Dense(1)])
-    with pytest.raises(ValueError, match=r"does not save.*run all cells below it again"):
-        trainer.fit(toy.data(), 2, 2, sample)
-    trainer = training.Trainer("toy", step, {}, network=box["network"])
-    assert len(trainer.fit(toy.data(), 2, 2, sample)) == 2
+    trainer = training.Trainer("toy", step, {}, network=network)
+    fit(trainer, 1)
+    network = build()
+    for rounds in 1, 2:  # finished or not
+        with pytest.raises(ValueError, match="`network` that this Trainer does not have"):
+            fit(trainer, rounds)
+    trainer = training.Trainer("toy", step, {}, network=network)
+    assert len(fit(trainer, 2)) == 2
+
+
+def test_a_variable_that_would_not_be_saved_is_an_error():
+    box = [tf.Variable(0.0)]
+
+    def step(batch):
+        return {"loss": tf.reduce_mean(batch) + box[0].assign_add(1.0)}
+
+    trainer = training.Trainer("toy", step, {})
+    with pytest.raises(ValueError, match="a variable that this Trainer does not save"):
+        trainer.fit(toy.data(), 1, 2, lambda: np.zeros((1, 28, 28, 1)))
 
 
 def test_an_optimizer_that_is_not_built_is_named():
@@ -264,8 +280,9 @@ def test_a_record_is_a_finished_run(record, capsys):
     history = toy.fit(trainer, 2)
     assert "Record of" in capsys.readouterr().out
     assert history == record.history
-    for part in trainer.parts["generator"], trainer.averaged["generator"]:
-        for a, b in zip(part.variables, record.averaged["generator"].variables, strict=True):
+    for networks, recorded in (trainer.parts, record.parts), (trainer.averaged, record.averaged):
+        variables = networks["generator"].variables, recorded["generator"].variables
+        for a, b in zip(*variables, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)  # half precision
     assert len(trainer.frames) == 3
     assert metrics_of(trainer)["status"] == "done, 2 of 2"

@@ -35,7 +35,8 @@ def run(lesson: str, preset: str = "", to_page: bool = False) -> int:
     Args:
         lesson: name of a lesson.
         preset: sets PRESET; empty leaves it as it is.
-        to_page: save the outputs in `notebooks/` too, where the lesson ran to its end.
+        to_page: where the lesson ran to its end, save its outputs in `notebooks/` and its GIF
+            in `outputs/gallery/` too.
 
     Returns:
         Exit status: 0; 1 where a cell failed; 130 where the run was interrupted.
@@ -62,6 +63,8 @@ def run(lesson: str, preset: str = "", to_page: bool = False) -> int:
     nbformat.write(notebook, folder / page.name)
     if to_page and not error and not client.interrupted:
         save_page(notebook, page)
+        if (folder / "training_small.gif").exists():
+            shutil.copy(folder / "training_small.gif", ROOT / "outputs/gallery" / f"{lesson}.gif")
     _report(folder, time.time() - began)
     if error:
         shown = error if sys.stderr.isatty() else COLOURS.sub("", error)

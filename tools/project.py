@@ -54,6 +54,7 @@ def refresh(*names: str) -> int:
     """Renew the saved outputs of pages."""
     from tools import headless
 
+    os.environ["STANDIN"] = "never"  # a page shows real data
     return max(headless.run(name, "long", to_page=True) for name in names or headless.lessons())
 
 

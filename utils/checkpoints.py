@@ -113,8 +113,8 @@ def record_folder(lesson: str) -> Path:
 def write_record(folder: Path) -> Path:
     """Make a finished run the record of its lesson.
 
-    Kept of its state: the networks, averaged where they were averaged, in half precision,
-    frames and history. Left out: optimizers, random generators, copies.
+    Kept of its state: the networks and their averages in half precision, frames and history.
+    Left out: optimizers and random generators.
 
     Raises:
         ValueError: the run is not finished, or was trained on a stand-in.
@@ -124,11 +124,10 @@ def write_record(folder: Path) -> Path:
         raise ValueError(f"{folder} does not hold a finished run.")
     if metrics["standin"]:
         raise ValueError(f"{folder} was trained on a stand-in; a record is of real data.")
-    kept = {k: v for k, v in state.items() if "/" not in k}
+    kept = {}
     for key, value in state.items():
-        part = key.split("/")[0]
-        if part in metrics["networks"]:
-            value = state.get(f"averaged_{key}", value)
+        part = key.removeprefix("averaged_").split("/")[0]
+        if "/" not in key or part in metrics["networks"]:
             kept[key] = value.astype("float16") if value.dtype == "float32" else value
     target = record_folder(metrics["lesson"])
     target.mkdir(parents=True, exist_ok=True)

@@ -68,6 +68,22 @@ def used_by(step: Callable) -> dict[str, Any]:
     return found
 
 
+def check_owned(step: Callable, parts: dict[str, Any]) -> None:
+    """Check that the networks and optimizers that a step refers to are these parts.
+
+    Raises:
+        ValueError: one is another, as after its cell was run again.
+    """
+    names = inspect.getclosurevars(step)
+    for name, value in {**names.globals, **names.nonlocals}.items():
+        changes = isinstance(value, keras.Model | keras.optimizers.Optimizer)
+        if changes and not any(value is part for part in parts.values()):
+            raise ValueError(
+                f"train_step uses a `{name}` that this Trainer does not have. If you ran its "
+                "cell again, run all cells below it again too; else pass it to Trainer."
+            )
+
+
 def describe(thing: Any) -> Any:
     """Describe a network, layer, optimizer or loss by what it computes.
 

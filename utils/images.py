@@ -60,17 +60,18 @@ def grid(
     return np.concatenate([sheet, np.asarray(strip)])
 
 
-def show(images: np.ndarray, title: str = "", columns: int | None = None, scale: float = 1) -> None:
+def show(images: np.ndarray, title: str = "", columns: int | None = None, scale: int = 2) -> None:
     """Draw a grid of images with a title in the notebook; arguments as in `grid`.
 
     Args:
-        scale: size on the page; 1 is one point of the figure for each pixel.
+        scale: screen pixels for a pixel of the images.
     """
     sheet = grid(images, columns)
-    height, width = (n * scale / 72 for n in sheet.shape[:2])
-    figure = plt.figure(figsize=(width, height + 0.3 * bool(title)))
-    axes = figure.add_axes((0, 0, 1, height / (height + 0.3 * bool(title))))
-    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255)
+    dpi, heading = 100, 24 if title else 0
+    height, width = (n * scale for n in sheet.shape[:2])
+    figure = plt.figure(figsize=(width / dpi, (height + heading) / dpi), dpi=dpi)
+    axes = figure.add_axes((0, 0, 1, height / (height + heading)))
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(title, fontsize=10)
     plt.show()

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -131,4 +132,15 @@ def versions() -> dict[str, str]:
         "Keras": keras.__version__,
         "NumPy": np.__version__,
         "system": sys.platform,
+    }
+
+
+def facts() -> dict[str, Any]:
+    """Return what metrics.json says of the machine and the start of a run."""
+    return {
+        "preset": preset(),
+        "device": device(),
+        "precision": training_precision(),
+        "versions": versions(),
+        "date": date.today().isoformat(),
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import tensorflow as tf
 
 from utils import checkpoints, images, monitor, runtime
 from utils.datasets import ImageData
-from utils.fingerprint import fingerprint
+from utils.fingerprint import check_owned, fingerprint
 
 
 class Trainer:
@@ -102,14 +101,14 @@ class Trainer:
         """
         self.dataset, self.rounds, self.steps_per_round = dataset, rounds, steps_per_round
         self.sample = sample
+        check_owned(self.step, self.parts)
         prints = fingerprint(self.step, self.parts, self.constants, dataset.name)
         self.folder = checkpoints.open_folder(self.lesson, prints)
         state = checkpoints.load_round(self.folder)
         recorded = None if state else checkpoints.load_record(self.lesson, prints, rounds)
-        if recorded:  # it holds the networks only, with the averages as their weights
+        if recorded:
             kept, metrics = recorded
-            averages = {f"averaged_{key}": value for key, value in kept.items()}
-            state = {**self._initial, **kept, **averages}
+            state = {**self._initial, **kept}  # it has no optimizers
         self.restore(state)
         done, where = len(self.history), checkpoints.shown(self.folder)
         if recorded:
@@ -184,9 +183,8 @@ class Trainer:
         used = [t for t, _ in graph.captures if t.dtype == tf.resource]
         if any(id(handle) not in saved for handle in used):
             raise ValueError(
-                "train_step uses a variable that this Trainer does not save. Pass its owner to "
-                "Trainer by name. If you ran the cell of a network again, run all cells below it "
-                "again too."
+                "train_step uses a variable that this Trainer does not save. Pass what owns it to "
+                "Trainer by name."
             )
 
     def _end_round(self, means: dict[str, float] | None = None, seconds: float = 0) -> None:
@@ -211,25 +209,18 @@ class Trainer:
         checkpoints.write_history(self.folder, self.history)
         status = "done," if done == self.rounds else "interrupted at"
         kinds = [name for name, part in self.parts.items() if isinstance(part, keras.Model)]
-        checkpoints.write_metrics(
-            self.folder,
-            {
-                "lesson": self.lesson,
-                "preset": runtime.preset(),
-                "data": self.dataset.name,
-                "standin": self.dataset.standin,
-                "status": f"{status} {done} of {self.rounds}",
-                "rounds_done": done,
-                "rounds_planned": self.rounds,
-                "steps": int(self.steps),
-                "seconds": round(seconds, 1),
-                "device": runtime.device(),
-                "precision": runtime.training_precision(),
-                "versions": runtime.versions(),
-                "date": date.today().isoformat(),
-                "networks": kinds,
-            },
-        )
+        metrics = {
+            "lesson": self.lesson,
+            "data": self.dataset.name,
+            "standin": self.dataset.standin,
+            "status": f"{status} {done} of {self.rounds}",
+            "rounds_done": done,
+            "rounds_planned": self.rounds,
+            "steps": int(self.steps),
+            "seconds": round(seconds, 1),
+            "networks": kinds,
+        }
+        checkpoints.write_metrics(self.folder, metrics | runtime.facts())
 
 
 class _Compiled(keras.Model):
