@@ -142,10 +142,11 @@ def test_a_change_trains_in_its_own_folder(capsys, change):
 
 
 def test_fingerprint_ignores_what_does_not_matter():
-    """Names that Keras counts up, comments, docstrings and the number of rounds."""
+    """Names that Keras counts up, the number of rounds, the project's address."""
     trainers = [toy.make(), toy.make()]  # the second has dense_2 where the first has dense
     prints = [
-        fingerprint(t.step, t.parts, {"A": 1, "ROUNDS": n}, "noise") for n, t in enumerate(trainers)
+        fingerprint(t.step, t.parts, {"A": 1, "ROUNDS": n, "ADDRESS": str(n)}, "noise")
+        for n, t in enumerate(trainers)
     ]
     assert differences(*prints) == []
     assert prints[0] == prints[1]

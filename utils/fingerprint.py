@@ -14,7 +14,7 @@ import keras
 
 from utils import runtime
 
-SCHEDULE = ("ROUNDS",)  # constants that say how long to train, not what
+NOT_COUNTED = ("ROUNDS", "ADDRESS")  # how long to train, and where the project lives
 PLAIN = (bool, int, float, str)
 
 
@@ -31,7 +31,7 @@ def fingerprint(
     """
     kinds = (keras.Model, keras.optimizers.Optimizer)
     found = {
-        "constants": {k: v for k, v in constants.items() if k not in SCHEDULE},
+        "constants": {k: v for k, v in constants.items() if k not in NOT_COUNTED},
         "parts": {k: describe(v) for k, v in parts.items() if isinstance(v, kinds)},
         "used by the step": used_by(step),
         "data": data,
