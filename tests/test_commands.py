@@ -70,6 +70,19 @@ def test_run_streams_progress_and_lists_what_it_left(lesson, capsys, tmp_path):
     assert len(json.dumps(panels)) < 50_000
 
 
+def test_relative_folders_are_relative_to_where_the_command_was_typed(
+    lesson, tmp_path, monkeypatch
+):
+    (tmp_path / "typed" / "data").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "typed")
+    monkeypatch.setenv("OUTPUT_DIR", "here")
+    monkeypatch.setenv("DATA_DIR", "data")
+    lesson(TOY_LESSON.replace("ROUNDS", "1"), "from utils import fetch\nfetch.in_data_dir('a')")
+    assert headless.run("00_toy", "smoke") == 0
+    assert (tmp_path / "typed/here/00_toy/smoke/00_toy.ipynb").exists()
+    assert (tmp_path / "typed/here/00_toy/smoke/history.csv").exists()
+
+
 def test_a_page_is_saved_with_outputs_and_counts_and_nothing_volatile(lesson, tmp_path):
     lesson(TOY_LESSON.replace("ROUNDS", "1"), "print('second')")
     assert headless.run("00_toy", "smoke", to_page=True) == 0
@@ -313,7 +326,8 @@ def test_the_address_stands_everywhere_as_in_pyproject():
 def test_make_help_lists_every_target():
     makefile = (ROOT / "Makefile").read_text()
     targets = re.search(r"\.PHONY: (.*)", makefile)[1].split()
-    out = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
+    command = ["make", "--no-print-directory", "help"]
+    out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
     assert [line.split()[0] for line in out.splitlines()] == targets
 
 

@@ -50,6 +50,9 @@ def run(lesson: str, preset: str = "", to_page: bool = False) -> int:
         os.environ["PRESET"] = preset
     for name in OPTIONS:
         option(name)
+    for name in ("DATA_DIR", "OUTPUT_DIR"):  # the kernel runs in another folder
+        if os.environ.get(name):
+            os.environ[name] = str(Path(os.environ[name]).expanduser().resolve())
     began, error = time.time(), ""
     page = NOTEBOOKS / f"{lesson}.ipynb"
     notebook = nbformat.read(page, as_version=4)

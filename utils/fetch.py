@@ -28,9 +28,10 @@ def in_data_dir(name: str) -> Path | None:
     folder = os.environ.get("DATA_DIR")
     if not folder:
         return None
-    if not Path(folder).is_dir():
-        raise ValueError(f"DATA_DIR={folder!r} is not a folder. Correct it or unset it.")
-    path = Path(folder) / name
+    if not Path(folder).expanduser().is_dir():
+        where = Path(folder).expanduser().resolve()
+        raise ValueError(f"DATA_DIR={folder!r}: {where} is not a folder. Correct or unset it.")
+    path = Path(folder).expanduser() / name
     return path if path.exists() else None
 
 
