@@ -174,18 +174,20 @@ def test_differences_name_the_constant():
     assert differences(*prints) == ["BATCH_SIZE 64 -> 128"]
 
 
-def test_interrupt_ends_quietly_at_the_last_round(capsys):
+@pytest.mark.parametrize("done", [0, 1])
+def test_interrupt_ends_quietly_at_the_last_round(capsys, done):
     class Interrupt(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            if trainer.history and batch == 2:
+            if len(trainer.history) == done and batch == 2:
                 raise KeyboardInterrupt
 
     trainer = toy.make()
     toy.fit(trainer, 3, [Interrupt()])
-    assert "Interrupted: saved up to round 1 of 3" in capsys.readouterr().out
-    assert metrics_of(trainer)["status"] == "interrupted at 1 of 3"
+    assert f"Interrupted: saved up to round {done} of 3" in capsys.readouterr().out
+    assert metrics_of(trainer)["status"] == f"interrupted at {done} of 3"
     toy.fit(trainer, 3)
     assert metrics_of(trainer)["status"] == "done, 3 of 3"
+    assert len(trainer.frames) == 4
     straight = toy.make(constants={"OTHER": 1})
     toy.fit(straight, 3)
     assert same(toy.state(trainer), toy.state(straight))

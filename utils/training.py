@@ -121,7 +121,7 @@ class Trainer:
             return self.history
         print(f"Going on after round {done} of {rounds}" if done else f"{rounds} rounds", end="")
         print(f", {steps_per_round} steps a round, in {where}.")
-        if not done:
+        if state is None:
             self._end_round()
         model = _Compiled(self._step_and_average)
         try:
