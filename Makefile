@@ -24,7 +24,7 @@ lint: $(VENV)/ready ## ruff over code and lessons
 	$(PY) -m ruff format --check .
 
 lab: $(VENV)/ready ## open the lessons in JupyterLab
-	$(PY) -m jupyter lab --notebook-dir=notebooks
+	$(PY) -m jupyter lab --LabApp.default_url="/lab/tree/notebooks/$(LESSON).ipynb"
 
 refresh: $(VENV)/ready ## save in the pages what their records show
 	@$(PY) -m tools.project refresh
