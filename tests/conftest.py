@@ -5,14 +5,23 @@ import tempfile
 
 import pytest
 
-OPTIONS = ("PRESET", "PRECISION", "RESTART", "STANDIN", "OUTPUT_DIR")
-for name in OPTIONS:
-    os.environ.pop(name, None)
-os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="keras-")  # read once, when Keras is imported
+# Keras reads this once, when it is imported. It is set back, because the lessons, which pytest
+# runs in the same process, must see the environment as it is.
+KERAS_HOME = tempfile.mkdtemp(prefix="keras-")
+before = os.environ.get("KERAS_HOME")
+os.environ["KERAS_HOME"] = KERAS_HOME
+import keras  # noqa: E402, F401
+
+if before is None:
+    del os.environ["KERAS_HOME"]
+else:
+    os.environ["KERAS_HOME"] = before
 
 
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path, monkeypatch):
+    for name in ("PRECISION", "RESTART", "STANDIN"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "outputs"))
     monkeypatch.setenv("PRESET", "smoke")
 

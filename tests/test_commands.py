@@ -336,3 +336,16 @@ def test_time_is_not_wasted_on_a_wrong_name():
     with pytest.raises(ValueError, match="is not known"):
         headless.run("nothing")
     assert time.perf_counter() - began < 1
+
+
+def test_lessons_run_at_the_preset_that_make_test_asks_for():
+    """The tests' own environment once leaked into the lessons, which then trained for minutes."""
+    script = (
+        "import os\nos.environ.update(PRESET='smoke', OUTPUT_DIR='kept', STANDIN='always')\n"
+        "before = dict(os.environ)\nimport tests.conftest\n"
+        "changed = {k for k in before if os.environ.get(k) != before[k]}\n"
+        "changed |= os.environ.keys() & {'KERAS_HOME'} - before.keys()\nprint(sorted(changed))"
+    )
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

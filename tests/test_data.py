@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests import toy
+from tests.conftest import KERAS_HOME
 from utils import datasets, fetch
 
 
@@ -42,7 +43,7 @@ def tiny_mnist(monkeypatch, tmp_path):
 
 @pytest.fixture
 def empty_cache():
-    cache = Path(__import__("os").environ["KERAS_HOME"]) / "datasets"
+    cache = Path(KERAS_HOME) / "datasets"
     shutil.rmtree(cache, ignore_errors=True)
     yield cache
     shutil.rmtree(cache, ignore_errors=True)
