@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tests import toy
 from utils import checkpoints, runtime, training
-from utils.fingerprint import differences, fingerprint
+from utils.fingerprint import code, differences, fingerprint
 
 
 def same(a, b):
@@ -152,6 +152,24 @@ def test_fingerprint_ignores_what_does_not_matter():
     assert prints[0] == prints[1]
 
 
+def test_fingerprint_ignores_comments_and_docstrings():
+    def loss(x):
+        return x + 1
+
+    plain = code(loss)
+
+    def loss(x):
+        """Say something."""
+        return x + 1  # and more
+
+    assert code(loss) == plain
+
+    def loss(x):
+        return x + 2
+
+    assert code(loss) != plain
+
+
 def test_fingerprint_sees_wiring():
     """Two networks with the same layers in the same order, connected differently."""
 
@@ -172,6 +190,18 @@ def test_differences_name_the_constant():
         for n in (64, 128)
     ]
     assert differences(*prints) == ["BATCH_SIZE 64 -> 128"]
+
+
+def test_a_run_made_longer_is_not_called_done_when_it_is_stopped_at_once():
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    trainer = toy.make()
+    toy.fit(trainer, 1)
+    assert metrics_of(trainer)["status"] == "done, 1 of 1"
+    toy.fit(trainer, 2, [Interrupt()])
+    assert metrics_of(trainer)["status"] == "interrupted at 1 of 2"
 
 
 @pytest.mark.parametrize("done", [0, 1])

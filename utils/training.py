@@ -68,9 +68,7 @@ class Trainer:
             # A network's `variables` hold its seeds too: without them Dropout does not resume.
             found = [part.state] if isinstance(part, tf.random.Generator) else part.variables
             self.variables |= {f"{name}/{i:03d}": v for i, v in enumerate(found)}
-        self._initial = {
-            key: keras.ops.convert_to_numpy(variable) for key, variable in self.variables.items()
-        }
+        self._initial = self._values()
 
     def fit(
         self,
@@ -123,6 +121,7 @@ class Trainer:
         print(f", {steps_per_round} steps a round, in {where}.")
         if state is None:
             self._end_round()
+        self._write_metrics()  # says "interrupted" from here on, whatever kills the run
         model = _Compiled(self._step_and_average)
         try:
             with runtime.precision(runtime.training_precision()):
@@ -161,6 +160,9 @@ class Trainer:
         self.history = json.loads(str(values.get("history", "[]")))
         self.frames = list(values.get("frames", ()))
 
+    def _values(self) -> dict[str, np.ndarray]:
+        return {k: keras.ops.convert_to_numpy(v) for k, v in self.variables.items()}
+
     def _step_and_average(self, batch: tf.Tensor) -> dict[str, tf.Tensor]:
         results = self.step(batch)
         self._check_that_all_is_saved()
@@ -179,9 +181,8 @@ class Trainer:
             id(v.handle if isinstance(v, tf.Variable) else v.value.handle)  # Keras wraps them
             for v in self.variables.values()
         }
-        graph = tf.compat.v1.get_default_graph()  # what is traced, and the resources that it uses
-        used = [t for t, _ in graph.captures if t.dtype == tf.resource]
-        if any(id(handle) not in saved for handle in used):
+        graph = tf.compat.v1.get_default_graph()  # what is being traced, with what it captured
+        if any(t.dtype == tf.resource and id(t) not in saved for t, _ in graph.captures):
             raise ValueError(
                 "train_step uses a variable that this Trainer does not save. Pass what owns it to "
                 "Trainer by name."
@@ -201,14 +202,15 @@ class Trainer:
             self.history.append(row | {k: round(v, 6) for k, v in means.items()})
         with runtime.precision("float32"):
             self.frames.append(images.to_uint8(np.asarray(self.sample())))
-        state = {
-            key: keras.ops.convert_to_numpy(variable) for key, variable in self.variables.items()
-        }
-        state |= {"history": np.array(json.dumps(self.history)), "frames": np.stack(self.frames)}
+        state = {"history": np.array(json.dumps(self.history)), "frames": np.stack(self.frames)}
+        state |= self._values()
         checkpoints.save_round(self.folder, done, state)
         checkpoints.write_history(self.folder, self.history)
+        self._write_metrics()
+
+    def _write_metrics(self) -> None:
+        done = len(self.history)
         status = "done," if done == self.rounds else "interrupted at"
-        kinds = [name for name, part in self.parts.items() if isinstance(part, keras.Model)]
         metrics = {
             "lesson": self.lesson,
             "data": self.dataset.name,
@@ -217,8 +219,8 @@ class Trainer:
             "rounds_done": done,
             "rounds_planned": self.rounds,
             "steps": int(self.steps),
-            "seconds": round(seconds, 1),
-            "networks": kinds,
+            "seconds": self.history[-1]["seconds"] if done else 0.0,
+            "networks": [k for k, part in self.parts.items() if isinstance(part, keras.Model)],
         }
         checkpoints.write_metrics(self.folder, metrics | runtime.facts())
 
