@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tests import toy
-from utils import checkpoints, runtime, training
+from utils import checkpoints, monitor, runtime, training
 from utils.fingerprint import code, differences, fingerprint
 
 
@@ -27,7 +27,7 @@ def metrics_of(trainer):
 
 @pytest.mark.parametrize("precision", ["float32", "auto"])
 def test_two_rounds_and_two_in_a_new_process_are_four(tmp_path, monkeypatch, precision):
-    """Weights, optimizers, averages, seeds of Dropout, z, order of data, frames: bit for bit."""
+    """Weights, optimizers, averages, the best, seeds, order of data, frames: bit for bit."""
     monkeypatch.setenv("PRECISION", precision)
 
     def process(rounds, output):
@@ -46,6 +46,7 @@ def test_two_rounds_and_two_in_a_new_process_are_four(tmp_path, monkeypatch, pre
         rows = list(csv.DictReader(file))
     assert [row["round"] for row in rows] == ["1", "2", "3", "4"]
     assert [row["step"] for row in rows] == ["5", "10", "15", "20"]
+    assert all(row["score"] for row in rows)
 
 
 def test_the_same_seed_gives_the_same_weights(monkeypatch, tmp_path):
@@ -92,6 +93,65 @@ def test_averaged_weights_follow_the_definition():
         means = [decay * m + (1 - decay) * v for m, v in zip(means, values, strict=True)]
     for a, b in zip(trainer.averaged["generator"].variables, means, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_the_best_weights_are_kept_beside_the_last(capsys):
+    """Scores as given, every second round and after the last; the best are those of round 4."""
+    trainer, scores, at = toy.make(), iter([3.0, 1.0, 2.0, 1.5]), {}
+    averaged, best = trainer.averaged["generator"], trainer.best["generator"]
+
+    def score():
+        at[len(trainer.history)] = averaged.get_weights()
+        return next(scores)
+
+    toy.fit(trainer, 7, score=score, score_every=2)
+    assert [row["score"] for row in trainer.history] == [None, 3, None, 1, None, 2, 1.5]
+    assert list(at) == [2, 4, 6, 7]
+    for a, b in zip(best.get_weights(), at[4], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not all(np.array_equal(a, b) for a, b in zip(at[4], at[7], strict=True))
+    with (trainer.folder / "history.csv").open() as file:
+        assert [row["score"] for row in csv.DictReader(file)][:4] == ["", "3.0", "", "1.0"]
+    again = toy.make()
+    toy.fit(again, 7)  # opened, not trained
+    for a, b in zip(again.best["generator"].get_weights(), at[4], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def wasserstein(real_logits, fake_logits):
+    return tf.reduce_mean(fake_logits) - tf.reduce_mean(real_logits)
+
+
+@pytest.mark.parametrize(
+    ("broken", "rounds", "word"),
+    [
+        ({}, 8, ""),
+        ({"sight": 0.0}, 5, "collapsed"),  # G does not see z
+        ({"rate": 0.0, "d_rate": 0.02}, 16, "saturated"),  # G stands still
+        (
+            {"rate": 0.05, "g_loss": lambda f: -tf.reduce_mean(f), "d_loss": wasserstein},
+            9,
+            "diverged",
+        ),
+    ],
+    ids=["healthy", "collapsed", "saturated", "diverged"],
+)
+def test_the_panel_names_what_is_wrong(capsys, broken, rounds, word):
+    trainer = toy.make(**broken)
+    toy.fit(trainer, rounds, steps=250 if word == "collapsed" else toy.STEPS)
+    advice = monitor.health(trainer.history)
+    assert (word in advice) if word else advice == ""
+    printed = capsys.readouterr().out
+    assert (f"{advice} See README.md#troubleshooting." in printed) == bool(word)
+
+
+def test_health_is_silent_on_every_recorded_run():
+    for file in checkpoints.record_folder("").glob("*/state.npz"):
+        with np.load(file, allow_pickle=False) as state:
+            history = json.loads(str(state["history"]))
+        assert [monitor.health(history[:n]) for n in range(len(history) + 1)] == [""] * (
+            len(history) + 1
+        ), file
 
 
 def test_a_finished_run_is_not_trained_again_but_more_rounds_are(capsys, monkeypatch):
@@ -357,7 +417,7 @@ def test_a_damaged_record_is_named(record, tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"state\.npz is damaged.*RESTART=1"):
+    with pytest.raises(ValueError, match=r"state\.npz is damaged.*git checkout"):
         toy.fit(toy.make(), 2)
 
 

@@ -30,10 +30,11 @@ def discriminator_loss(real_logits, fake_logits):
     return tf.reduce_mean(tf.nn.softplus(-real_logits) + tf.nn.softplus(fake_logits))
 
 
-def networks(width=8):
+def networks(width=8, sight=1.0):
     generator = keras.Sequential(
         [
             layers.Input((LATENT,)),
+            layers.Rescaling(sight),
             layers.Dense(14 * 14 * width, use_bias=False),
             layers.BatchNormalization(),
             layers.Reshape((14, 14, width)),
@@ -53,11 +54,22 @@ def networks(width=8):
     return generator, discriminator
 
 
-def make(seed=1, width=8, rate=1e-3, g_loss=generator_loss, constants=None, lesson="toy"):
+def make(
+    seed=1,
+    width=8,
+    rate=1e-3,
+    d_rate=None,
+    g_loss=generator_loss,
+    d_loss=discriminator_loss,
+    constants=None,
+    lesson="toy",
+    sight=1.0,
+):
     """Return a Trainer of fresh networks, on toy data."""
     keras.utils.set_random_seed(seed)
-    generator, discriminator = networks(width)
-    g_optimizer, d_optimizer = keras.optimizers.Adam(rate), keras.optimizers.Adam(rate)
+    generator, discriminator = networks(width, sight)
+    d_rate = rate if d_rate is None else d_rate
+    g_optimizer, d_optimizer = keras.optimizers.Adam(rate), keras.optimizers.Adam(d_rate)
     g_optimizer.build(generator.trainable_variables)
     d_optimizer.build(discriminator.trainable_variables)
     rng = tf.random.Generator.from_seed(seed)
@@ -67,7 +79,7 @@ def make(seed=1, width=8, rate=1e-3, g_loss=generator_loss, constants=None, less
         g_optimizer,
         d_optimizer,
         g_loss,
-        discriminator_loss,
+        d_loss,
         rng,
         BATCH,
         LATENT,
@@ -85,10 +97,11 @@ def make(seed=1, width=8, rate=1e-3, g_loss=generator_loss, constants=None, less
     )
 
 
-def fit(trainer, rounds, callbacks=()):
+def fit(trainer, rounds, callbacks=(), steps=STEPS, **options):
     z = tf.random.stateless_normal((4, LATENT), seed=(0, 0))
     averaged = trainer.averaged["generator"]
-    return trainer.fit(data(), rounds, STEPS, lambda: averaged(z, training=False), callbacks)
+    sample = lambda: averaged(z, training=False)  # noqa: E731
+    return trainer.fit(data(), rounds, steps, sample, callbacks=callbacks, **options)
 
 
 def state(trainer):
@@ -98,5 +111,9 @@ def state(trainer):
 if __name__ == "__main__":
     runtime.start(1)
     trainer = make()
-    fit(trainer, int(sys.argv[1]))
+    averaged = trainer.averaged["generator"]
+    z = tf.random.stateless_normal((8, LATENT), seed=(0, 1))
+    # An image like no other is the best: the score goes up and down.
+    score = lambda: float(np.sin(1e4 * np.mean(averaged(z, training=False))))  # noqa: E731
+    fit(trainer, int(sys.argv[1]), score=score)
     np.savez(sys.argv[2], frames=np.stack(trainer.frames), **state(trainer))

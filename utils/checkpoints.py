@@ -21,6 +21,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from utils import fetch, runtime
@@ -83,7 +84,8 @@ def write_history(folder: Path, history: list[dict[str, float]]) -> None:
     """Write history.csv, a line a round."""
     temporary = folder / "history.csv.saving"
     with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else ["round"])
+        names = dict.fromkeys(name for row in history for name in row)
+        writer = csv.DictWriter(file, fieldnames=names or ["round"])
         writer.writeheader()
         writer.writerows(history)
     os.replace(temporary, folder / "history.csv")
@@ -113,7 +115,8 @@ def record_folder(lesson: str) -> Path:
 def write_record(folder: Path) -> Path:
     """Make a finished run the record of its lesson.
 
-    Kept of its state: the networks and their averages in half precision, frames and history.
+    Kept of its state: the networks, their averages, last and best, in half precision, frames
+    and history.
     Left out: optimizers and random generators.
 
     Raises:
@@ -126,7 +129,7 @@ def write_record(folder: Path) -> Path:
         raise ValueError(f"{folder} was trained on a stand-in; a record is of real data.")
     kept = {}
     for key, value in state.items():
-        part = key.removeprefix("averaged_").split("/")[0]
+        part = key.removeprefix("averaged_").removeprefix("best_").split("/")[0]
         if "/" not in key or part in metrics["networks"]:
             kept[key] = value.astype("float16") if value.dtype == "float32" else value
     target = record_folder(metrics["lesson"])
@@ -134,9 +137,7 @@ def write_record(folder: Path) -> Path:
     np.savez_compressed(target / "state.npz", **kept)
     for name in ("run.json", "metrics.json"):
         shutil.copy(folder / name, target / name)
-    files = ("state.npz", "run.json", "metrics.json")
-    lines = [f"{fetch.sha256((target / name).read_bytes())}  {name}" for name in files]
-    _write(target / "SHA256SUMS", "\n".join(lines))
+    fetch.write_sums(target, ("state.npz", "run.json", "metrics.json"))
     return target
 
 
@@ -158,12 +159,36 @@ def load_record(
     same = all(found[k] == prints[k] for k in found if k not in ("step", "precision"))
     if not same or metrics["rounds_done"] != rounds:
         return None
-    for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
-        digest, name = line.split()
-        if fetch.sha256((folder / name).read_bytes()) != digest:
-            raise ValueError(
-                f"{shown(folder / name)} is damaged: its SHA-256 is not the one in SHA256SUMS. "
-                "Get it again (git checkout), or set RESTART=1 to train anew."
-            )
+    fetch.check_sums(folder)
     with np.load(folder / "state.npz", allow_pickle=False) as file:
         return dict(file), metrics
+
+
+def load_networks(lesson: str, **networks: keras.Model) -> dict[str, Any]:
+    """Set the weights of networks to those in the record of a lesson.
+
+    Args:
+        lesson: whose record.
+        **networks: by the name of a part of the run, for instance `discriminator`,
+            `averaged_generator` (at the end) or `best_generator` (at the best score).
+
+    Returns:
+        The metrics of the record.
+
+    Raises:
+        FileNotFoundError: the lesson has no record.
+        ValueError: the record is damaged, or is of other networks.
+    """
+    folder = record_folder(lesson)
+    if not (folder / "SHA256SUMS").exists():
+        raise FileNotFoundError(f"There is no record of {lesson} in {shown(folder)}.")
+    fetch.check_sums(folder)
+    with np.load(folder / "state.npz", allow_pickle=False) as file:
+        state = dict(file)
+    for name, network in networks.items():
+        for i, variable in enumerate(network.variables):
+            value = state.get(f"{name}/{i:03d}")
+            if value is None or value.shape != tuple(variable.shape):
+                raise ValueError(f"The record of {lesson} has no {name} like this one.")
+            variable.assign(value)
+    return _read_json(folder / "metrics.json")

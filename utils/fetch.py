@@ -58,3 +58,24 @@ def download(name: str, urls: Sequence[str], file_hash: str, timeout: float = 20
     finally:
         socket.setdefaulttimeout(before)
     raise OSError("; ".join(reasons))
+
+
+def write_sums(folder: Path, names: Sequence[str]) -> None:
+    """Write SHA256SUMS, in the form of sha256sum, for these files of a folder."""
+    lines = [f"{sha256((folder / name).read_bytes())}  {name}\n" for name in names]
+    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+
+
+def check_sums(folder: Path) -> None:
+    """Check the files of a folder against its SHA256SUMS.
+
+    Raises:
+        ValueError: one is another than it was.
+    """
+    for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
+        digest, name = line.split()
+        if sha256((folder / name).read_bytes()) != digest:
+            raise ValueError(
+                f"{folder.name}/{name} is damaged: its SHA-256 is not the one in SHA256SUMS. "
+                "Get it again: git checkout outputs/pretrained"
+            )

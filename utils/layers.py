@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
+from keras import layers
 
 
 def summary(network: keras.Model) -> None:
@@ -11,3 +14,62 @@ def summary(network: keras.Model) -> None:
         shape = " x ".join(str(n) for n in layer.output.shape[1:])
         print(f"{type(layer).__name__:20}{shape:>14}{layer.count_params():>12,}")
     print(f"{'parameters':20}{network.count_params():>26,}")
+
+
+def dcgan_generator(latent_dim: int, width: int, batch_norm: bool = True) -> keras.Model:
+    """Build the generator of lesson 02: z (n, latent_dim) -> images (n, 28, 28, 1) in [-1, 1].
+
+    Args:
+        latent_dim: length of z.
+        width: channels next to the image; doubled at each step inwards.
+        batch_norm: False leaves batch normalisation out; biases take its place.
+    """
+    x = [
+        layers.Input((latent_dim,)),
+        layers.Dense(64 * width, use_bias=not batch_norm, kernel_initializer=_normal(0.0)),
+        layers.Reshape((4, 4, 4 * width)),
+        *_normalised(layers.ReLU(), batch_norm),
+    ]
+    for channels in 2 * width, width:
+        x += [layers.Conv2DTranspose(channels, use_bias=not batch_norm, **_stride_2())]
+        x += _normalised(layers.ReLU(), batch_norm)
+    x += [layers.Conv2DTranspose(1, **_stride_2())]
+    return keras.Sequential([*x, layers.Activation("tanh"), layers.Cropping2D(2)])
+
+
+def dcgan_discriminator(width: int, batch_norm: bool = True) -> keras.Model:
+    """Build the discriminator of lesson 02: images (n, 28, 28, 1) -> logits (n, 1).
+
+    Args:
+        width: channels next to the image; doubled at each step inwards.
+        batch_norm: False leaves batch normalisation out; biases take its place.
+    """
+    x = [
+        layers.Input((28, 28, 1)),
+        layers.Conv2D(width, **_stride_2()),
+        layers.LeakyReLU(negative_slope=0.2),
+    ]
+    for channels in 2 * width, 4 * width:
+        x += [layers.Conv2D(channels, use_bias=not batch_norm, **_stride_2())]
+        x += _normalised(layers.LeakyReLU(negative_slope=0.2), batch_norm)
+    return keras.Sequential(
+        [*x, layers.Flatten(), layers.Dense(1, kernel_initializer=_normal(0.0))]
+    )
+
+
+def _normal(mean: float) -> keras.initializers.Initializer:
+    return keras.initializers.RandomNormal(mean, stddev=0.02)
+
+
+def _stride_2() -> dict[str, Any]:
+    return {
+        "kernel_size": 4,
+        "strides": 2,
+        "padding": "same",
+        "kernel_initializer": _normal(0.0),
+    }
+
+
+def _normalised(activation: keras.Layer, batch_norm: bool) -> list[keras.Layer]:
+    norm = layers.BatchNormalization(gamma_initializer=_normal(1.0))
+    return [norm, activation] if batch_norm else [activation]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from utils import checkpoints, images, monitor, runtime
+from utils import checkpoints, images, metrics, monitor, runtime
 from utils.datasets import ImageData
 from utils.fingerprint import check_owned, fingerprint
 
@@ -26,14 +27,18 @@ class Trainer:
             function: `fit` compiles it, anew each time.
         constants: the lesson's constants, `runtime.constants(globals())`.
         average: {part: decay}. Keeps a running average of these networks in
-            `trainer.averaged[part]`, of all variables, batch statistics included.
+            `trainer.averaged[part]`, of all variables, batch statistics included, and in
+            `trainer.best[part]` the average as it was at the best score.
+        balance: the d_loss of a discriminator that knows nothing, a line in the panel; None
+            where there is no such value.
         **parts: everything that changes in training, by name: networks, built optimizers,
             `tf.random.Generator`, `tf.Module`.
 
     Attributes:
         averaged: {part: averaged network}.
-        history: a dict a round: round, step, seconds of training until then, and the means
-            over the round of what the step returned.
+        best: {part: averaged network at the best score, or at the start without one}.
+        history: a dict a round: round, step, seconds of training until then, the means over
+            the round of what the step returned, the samples' diversity, and the score or None.
         frames: what `sample` drew before the training and after each round, uint8.
         folder: where the run lies, known once `fit` has begun.
         panel: the live panel.
@@ -48,6 +53,7 @@ class Trainer:
         train_step: Callable[[tf.Tensor], dict[str, tf.Tensor]],
         constants: dict[str, Any],
         average: dict[str, float] | None = None,
+        balance: float | None = math.log(4),
         **parts: Any,
     ) -> None:
         self.lesson, self.step, self.constants, self.parts = lesson, train_step, constants, parts
@@ -55,14 +61,13 @@ class Trainer:
         self.frames: list[np.ndarray] = []
         self.folder: Path | None = None
         self.panel = monitor.Panel(self)
-        self.decays = average or {}
-        self.averaged = {name: keras.models.clone_model(parts[name]) for name in self.decays}
-        for name, network in self.averaged.items():
-            network.set_weights(parts[name].get_weights())
+        self.decays, self.balance = average or {}, balance
+        self.averaged, self.best = ({n: _copy(parts[n]) for n in self.decays} for _ in range(2))
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False, name="steps")
         self.variables = {"steps": self.steps}
-        copies = {f"averaged_{name}": network for name, network in self.averaged.items()}
-        for name, part in {**parts, **copies}.items():
+        averaged = {f"averaged_{name}": network for name, network in self.averaged.items()}
+        best = {f"best_{name}": network for name, network in self.best.items()}
+        for name, part in {**parts, **averaged, **best}.items():
             if isinstance(part, keras.optimizers.Optimizer) and not part.built:
                 raise ValueError(f"{name} is not built: call {name}.build(variables) first.")
             # A network's `variables` hold its seeds too: without them Dropout does not resume.
@@ -76,6 +81,8 @@ class Trainer:
         rounds: int,
         steps_per_round: int,
         sample: Callable[[], Any],
+        score: Callable[[], float] | None = None,
+        score_every: int = 1,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> list[dict[str, float]]:
         """Train until a number of rounds is done, going on where an earlier run stopped.
@@ -88,6 +95,8 @@ class Trainer:
             rounds: rounds of the whole training.
             steps_per_round: updates a round.
             sample: draws fixed inputs: (n, height, width, channels), in [-1, 1].
+            score: measures the averaged networks, lower is better, always on the same z.
+            score_every: rounds from one score to the next; the last round is always scored.
             callbacks: more Keras callbacks; the live panel is there without.
 
         Returns:
@@ -98,21 +107,21 @@ class Trainer:
             ValueError: the step uses variables that would not be saved.
         """
         self.dataset, self.rounds, self.steps_per_round = dataset, rounds, steps_per_round
-        self.sample = sample
+        self.sample, self.score, self.score_every = sample, score, score_every
         check_owned(self.step, self.parts)
         prints = fingerprint(self.step, self.parts, self.constants, dataset.name)
         self.folder = checkpoints.open_folder(self.lesson, prints)
         state = checkpoints.load_round(self.folder)
         recorded = None if state else checkpoints.load_record(self.lesson, prints, rounds)
         if recorded:
-            kept, metrics = recorded
+            kept, known = recorded
             state = {**self._initial, **kept}  # it has no optimizers
         self.restore(state)
         done, where = len(self.history), checkpoints.shown(self.folder)
         if recorded:
             checkpoints.write_history(self.folder, self.history)
-            checkpoints.write_metrics(self.folder, metrics)
-            print(f"Record of {metrics['date']}, {metrics['device']}.")
+            checkpoints.write_metrics(self.folder, known)
+            print(f"Record of {known['date']}, {known['device']}.")
         if done >= rounds:
             print(f"Done, {done} of {rounds} rounds (RESTART=1 to train anew), in {where}.")
             self.panel.on_train_end()
@@ -202,16 +211,31 @@ class Trainer:
             self.history.append(row | {k: round(v, 6) for k, v in means.items()})
         with runtime.precision("float32"):
             self.frames.append(images.to_uint8(np.asarray(self.sample())))
+        if means:
+            self._measure()
         state = {"history": np.array(json.dumps(self.history)), "frames": np.stack(self.frames)}
         state |= self._values()
         checkpoints.save_round(self.folder, done, state)
         checkpoints.write_history(self.folder, self.history)
         self._write_metrics()
 
+    def _measure(self) -> None:
+        """Add diversity and score to the history's last row, and keep the best weights."""
+        row, known = self.history[-1], [row.get("score") for row in self.history[:-1]]
+        real = self.dataset.images[: len(self.frames[-1])]
+        if real.shape == self.frames[-1].shape and len(real) > 1:
+            diversity = metrics.diversity(self.frames[-1]) / metrics.diversity(real)
+            row["diversity"] = round(diversity, 4)
+        due = row["round"] % self.score_every == 0 or row["round"] == self.rounds
+        row["score"] = round(float(self.score()), 4) if self.score and due else None
+        if row["score"] is not None and all(s is None or row["score"] < s for s in known):
+            for name, network in self.averaged.items():
+                self.best[name].set_weights(network.get_weights())
+
     def _write_metrics(self) -> None:
         done = len(self.history)
         status = "done," if done == self.rounds else "interrupted at"
-        metrics = {
+        facts = {
             "lesson": self.lesson,
             "data": self.dataset.name,
             "standin": self.dataset.standin,
@@ -222,7 +246,13 @@ class Trainer:
             "seconds": self.history[-1]["seconds"] if done else 0.0,
             "networks": [k for k, part in self.parts.items() if isinstance(part, keras.Model)],
         }
-        checkpoints.write_metrics(self.folder, metrics | runtime.facts())
+        checkpoints.write_metrics(self.folder, facts | runtime.facts())
+
+
+def _copy(network: keras.Model) -> keras.Model:
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    return copy
 
 
 class _Compiled(keras.Model):
