@@ -6,7 +6,7 @@ PRESET ?=
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test lint lab refresh record address test-oldest clean
+.PHONY: help run test lint bench lab refresh record address test-oldest clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+: *.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -22,6 +22,9 @@ test: lint        ## all that CI runs: lint, unit tests, every lesson at `smoke`
 lint: $(VENV)/ready ## ruff over code and lessons
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+
+bench: $(VENV)/ready ## lesson 02 against TensorFlow's tutorial; hours, goes on when run again
+	$(PY) -m benchmarks.time_to_quality
 
 lab: $(VENV)/ready ## open the lessons in JupyterLab
 	$(PY) -m jupyter lab --LabApp.default_url="/lab/tree/notebooks/$(LESSON).ipynb"

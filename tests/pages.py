@@ -25,9 +25,8 @@ def definitions(lesson, names):
 
     def wanted(node):
         if isinstance(node, ast.Assign):
-            target = node.targets[0]
-            name = getattr(target, "id", "")
-            return name in names or (name.isupper() and len(name) > 1)
+            found = {n.id for n in ast.walk(node.targets[0]) if isinstance(n, ast.Name)}
+            return found & set(names) or any(n.isupper() and len(n) > 1 for n in found)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             return getattr(node.value.func, "attr", "") == "build"
         return isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef)

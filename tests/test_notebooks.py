@@ -96,8 +96,8 @@ def test_every_figure_of_data_names_the_data(lesson):
             call = ast.unparse(node) if isinstance(node, ast.Call) else ""
             if re.match(r"(images\.show|monitor\.plot)\(", call) and "untrained" not in call:
                 assert re.search(r"title=(f'\{title\}|title\b|dataset\.name)", call), call
-            if call.startswith("images.save_"):
-                assert re.search(r"caption=dataset\.name|steps", call), call
+            if call.startswith("images.save_") and "game.frames" not in call:  # not the toy
+                assert re.search(r"caption=dataset\.name|steps|captions", call), call
 
 
 def test_names_and_imports(lesson):
@@ -120,7 +120,21 @@ def test_lesson_stands_in_the_readme(lesson):
     assert f"notebooks/{lesson}.ipynb" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def lines_of(path):
+    """Count lines of code: not docstrings, comments and blank lines."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    kinds = ast.Module | ast.FunctionDef | ast.ClassDef
+    strings = [
+        node.body[0]
+        for node in ast.walk(tree)
+        if isinstance(node, kinds) and ast.get_docstring(node) is not None
+    ]
+    texts = {n for string in strings for n in range(string.lineno, string.end_lineno + 1)}
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+    return sum(1 for n, line in lines if n not in texts and line.strip() and line.strip()[0] != "#")
+
+
 def test_the_house_stays_small(lesson):
-    sizes = {p.name: len(p.read_text().splitlines()) for p in (ROOT / "utils").glob("*.py")}
+    sizes = {path.name: lines_of(path) for path in (ROOT / "utils").glob("*.py")}
     assert sum(sizes.values()) < 1500
-    assert max(sizes.values()) <= 260, sizes
+    assert max(sizes.values()) <= 210, sizes

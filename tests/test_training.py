@@ -205,7 +205,9 @@ def test_fingerprint_ignores_what_does_not_matter():
     """Names that Keras counts up, the number of rounds, the project's address."""
     trainers = [toy.make(), toy.make()]  # the second has dense_2 where the first has dense
     prints = [
-        fingerprint(t.step, t.parts, {"A": 1, "ROUNDS": n, "ADDRESS": str(n)}, "noise")
+        fingerprint(
+            t.step, t.parts, {"A": 1, "ROUNDS": n, "SAMPLES": n, "ADDRESS": str(n)}, "noise"
+        )
         for n, t in enumerate(trainers)
     ]
     assert differences(*prints) == []

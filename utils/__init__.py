@@ -18,4 +18,5 @@ Above:
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Not "2": TensorFlow logs as errors what its graph optimizer merely could not make faster.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

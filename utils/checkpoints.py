@@ -93,8 +93,13 @@ def write_history(folder: Path, history: list[dict[str, float]]) -> None:
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     """Add to metrics.json; what it held under other names stays."""
-    known = _read_json(folder / "metrics.json") or {}
+    known = read_metrics(folder)
     _write(folder / "metrics.json", json.dumps({**known, **metrics}, indent=1))
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Return what metrics.json of a run holds, {} where there is none."""
+    return _read_json(folder / "metrics.json") or {}
 
 
 def _write(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ import keras
 
 from utils import runtime
 
-NOT_COUNTED = ("ROUNDS", "ADDRESS")  # how long to train, and where the project lives
+NOT_COUNTED = ("ROUNDS", "SAMPLES", "ADDRESS")  # how long to train, what to measure, where we live
 PLAIN = (bool, int, float, str)
 
 

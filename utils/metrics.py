@@ -251,10 +251,11 @@ class Evaluation:
     def __call__(self, images: np.ndarray) -> dict[str, Any]:
         """Return all measures of images, (n, height, width, channels).
 
-        Fréchet and kernel distance (with its standard deviation), precision, recall, for a
-        classifier what `class_shares` gives, and "nearer train": the share of images whose
-        nearest neighbour among training images is nearer than that among as many test
-        images, in pixels and in features. Near the floor nothing was memorised; 1 is a copy.
+        Fréchet distance (and as a multiple of its floor), kernel distance (and its standard
+        deviation), precision, recall, and for a classifier what `class_shares` gives. "nearer
+        train" is the share of images whose nearest neighbour among training images is nearer
+        than that among as many test images, in pixels and in features: at the floor nothing
+        was memorised, a copy gets 1.
 
         Raises:
             ValueError: there are fewer than n images, or they hold NaN.
@@ -265,8 +266,10 @@ class Evaluation:
         features, *logits = self._embed(images)
         kernel, deviation = kernel_distance(features, self.test)
         precision, recall = precision_recall(self.test, features)
+        distance = frechet_distance(features, self.test)
         found = {
-            "Fréchet distance": frechet_distance(features, self.test),
+            "Fréchet distance": distance,
+            "times floor": distance / self.frechet_floor,
             "kernel distance": kernel,
             "kernel distance ±": deviation,
             "precision": precision,
@@ -297,7 +300,7 @@ def table(floor: dict[str, Any], **columns: dict[str, Any]) -> None:
     """
     print(f"{'':24}{'real images':>12}" + "".join(f"{name:>18}" for name in columns))
     for name, lowest in floor.items():
-        if name == "shares" or name.endswith("±"):
+        if name in ("shares", "times floor") or name.endswith("±"):
             continue
         row = f"{name:24}{lowest:12.4f}"
         for found in columns.values():

@@ -1,0 +1,60 @@
+"""How far results spread over seeds: lessons at `quick`, each with three seeds.
+
+    python -m benchmarks.seeds [LESSON ...]
+
+Executes the pages with another SEED, in outputs/benchmarks/seed-N/. Can be stopped, and goes on
+when it is run again. Prints a table in Markdown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+import sys
+
+import nbformat
+from nbclient import NotebookClient
+
+from tools.headless import NOTEBOOKS
+from utils import options
+
+SEEDS = (1, 2, 3)
+LESSONS = ("01_gan", "02_dcgan", "04_lsgan")
+
+
+def metrics_of(lesson: str, seed: int) -> dict:
+    """Run a lesson with a seed and return its metrics.json."""
+    folder = options.output_dir() / "benchmarks" / f"seed-{seed}"
+    page = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4)
+    for cell in page.cells:
+        cell.source = re.sub(r"^SEED = \d+", f"SEED = {seed}", cell.source, flags=re.MULTILINE)
+    env = os.environ | {"OUTPUT_DIR": str(folder), "PRESET": "quick", "STANDIN": "never"}
+    client = NotebookClient(page, timeout=None, resources={"metadata": {"path": str(NOTEBOOKS)}})
+    client.execute(env=env)
+    return json.loads((folder / lesson / "quick" / "metrics.json").read_text(encoding="utf-8"))
+
+
+def main(lessons: list[str]) -> None:
+    """Run all, print a row a lesson."""
+    rows = []
+    for lesson in lessons or LESSONS:
+        found = [metrics_of(lesson, seed) for seed in SEEDS]
+        cells = [lesson]
+        for name in "best", "final", "last":
+            multiples = [m["scores"][name]["times floor"] for m in found]
+            spread = f"{statistics.mean(multiples):.1f} ± {statistics.stdev(multiples):.1f}"
+            cells.append(f"{spread} ({', '.join(f'{x:.1f}' for x in multiples)})")
+        cells.append(f"{min(m['scores']['final']['smallest share'] for m in found):.3f}")
+        cells.append(f"{statistics.median(m['seconds'] for m in found):.0f}")
+        rows.append(cells)
+        print(lesson, cells, flush=True)
+    print("\n| lesson | best, × floor | final | last weights | smallest share | seconds |")
+    print("|---|---|---|---|---|---|")
+    for cells in rows:
+        print("| " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
