@@ -8,7 +8,7 @@ import tensorflow as tf
 from tests import pages, test_02_dcgan
 from utils.fingerprint import describe
 
-NAMES = {*test_02_dcgan.PARTS, *"ABC", "cross_entropy", "networks", "train_step"}
+NAMES = {*test_02_dcgan.PARTS, *"ABC", "cross_entropy", "networks", "pair", "train_step"}
 
 
 @pytest.fixture
