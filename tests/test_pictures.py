@@ -1,5 +1,8 @@
 """images and monitor: value ranges, grids, GIF files, the panel."""
 
+import re
+import xml.etree.ElementTree as ET
+
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -108,5 +111,13 @@ def test_a_notebook_gets_one_output_with_bar_losses_and_samples(monkeypatch):
     assert '<progress value="10" max="10">' in final["text/html"]
     assert "<b>noise</b>, samples after round 2" in final["text/html"]
     assert "data:image/png;base64," in final["text/html"]
+    curves = ET.fromstring(f"<p>{re.search('<figure.*</figure>', final['text/html'])[0]}</p>")
+    captions = [caption.text for caption in curves.iter("figcaption")]
+    assert captions == [
+        "d_loss (dashed: 1.39)",  # log 4
+        "D(x), D(G(z)) (dashed: 0.50)",
+        "diversity (dashed: 1.00)",
+    ]
+    assert len(list(curves.iter("polyline"))) == 4
     steps = [bundle["text/plain"] for bundle in updates if "step 3/5" in bundle["text/plain"]]
     assert len(steps) == 2
