@@ -16,6 +16,7 @@ from IPython import display, get_ipython
 from utils import images
 
 LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
+NOTES = {"d_loss": ", D knows nothing", "diversity": ", real images"}
 COLOURS = ("#1f77b4", "#ff7f0e")
 HELP = "README.md#troubleshooting"
 YOUNG = 500  # steps; untrained samples are all alike
@@ -155,7 +156,7 @@ def _curves(history: list[dict[str, float]], balance: float | None) -> str:
             ]
             drawn += f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}"/>'
         label = ", ".join(LABELS.get(name, name) for name in names)
-        label += "" if line is None else f" (dashed: {line:.2f})"
+        label += "" if line is None else f" (dashed: {line:.2f}{NOTES.get(names[0], '')})"
         pictures.append(
             '<figure style="display:inline-block;margin:4px 12px 4px 0">'
             '<svg width="180" height="60">'

@@ -1,0 +1,187 @@
+"""Lesson 01: what stands in the page is the GAN of 2014, and does what the page says."""
+
+import ast
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import pages
+from utils import steps, toy
+
+PARTS = ("generator", "discriminator", "g_optimizer", "d_optimizer", "rng")
+NAMES = {*PARTS, "cross_entropy"}
+
+
+@pytest.fixture
+def page(monkeypatch):
+    monkeypatch.setenv("PRESET", "quick")
+    keras.utils.set_random_seed(1)
+    return pages.definitions("01_gan", NAMES)
+
+
+@pytest.fixture
+def real(page):
+    return tf.random.stateless_uniform((page.BATCH_SIZE, 28, 28, 1), (1, 1), -1, 1)
+
+
+def values(thing):
+    """All variables, the seeds of dropout included."""
+    return [keras.ops.convert_to_numpy(v) for v in thing.variables]
+
+
+def test_losses_are_the_closed_forms(page):
+    """The discriminator's is -V of a batch; the generator's the second form of section 3."""
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(0, 3, (2, 16, 1))
+    d_real, d_fake = 1 / (1 + np.exp(-real)), 1 / (1 + np.exp(-fake))
+    v = np.log(d_real).mean() + np.log(1 - d_fake).mean()
+    tensors = [tf.constant(x, tf.float32) for x in (real, fake)]
+    assert float(page.discriminator_loss(*tensors)) == pytest.approx(-v, rel=1e-5)
+    assert float(page.generator_loss(tensors[1])) == pytest.approx(-np.log(d_fake).mean(), rel=1e-5)
+
+
+def test_at_balance_the_discriminator_loss_is_log_4(page):
+    zero = tf.zeros((8, 1))
+    assert float(page.discriminator_loss(zero, zero)) == pytest.approx(np.log(4), rel=1e-6)
+
+
+def test_the_answer_that_gains_most_is_the_share_of_the_real_density():
+    """The derivation under Idea, by a search: of p_r log y + p_g log(1 - y) over many y."""
+    logits = tf.reshape(tf.linspace(-4.0, 4.0, 8001), (-1, 1))
+    for p_r, p_g in (0.3, 0.1), (0.2, 0.2), (0.05, 0.6):
+        losses = p_r * tf.nn.softplus(-logits) + p_g * tf.nn.softplus(logits)
+        best = tf.sigmoid(logits)[int(tf.argmin(losses[:, 0]))]
+        assert float(best[0]) == pytest.approx(p_r / (p_r + p_g), abs=1e-3)
+
+
+def test_parameters_and_shapes(page):
+    """By hand: each dense layer has inputs * units weights and a bias a unit."""
+    h, z, m, k = page.HIDDEN, page.LATENT_DIM, page.MAXOUT, page.PIECES
+    by_hand = z * h + h + h * h + h + h * 784 + 784
+    assert page.generator.count_params() == by_hand
+    by_hand = 784 * m * k + m * k + m * m * k + m * k + m + 1
+    assert page.discriminator.count_params() == by_hand
+    assert page.generator.output_shape == (None, 28, 28, 1)
+    assert page.discriminator.output_shape == (None, 1)
+    kinds = [type(layer).__name__ for layer in page.generator.layers + page.discriminator.layers]
+    assert kinds.count("Dense") == 6
+    assert not [kind for kind in kinds if "Conv" in kind or "Normalization" in kind]
+
+
+def test_numbers_of_the_paper_that_the_page_keeps(page):
+    assert (page.LATENT_DIM, page.MAXOUT, page.PIECES) == (100, 240, 5)
+
+
+def test_maxout_passes_the_largest_of_its_sums(page):
+    dense, *rest = page.maxout(3)
+    x = np.random.default_rng(0).normal(size=(4, 7)).astype("float32")
+    out = dense(x)
+    kernel, bias = dense.get_weights()
+    for layer in rest:
+        out = layer(out, training=False) if "Dropout" in type(layer).__name__ else layer(out)
+    sums = [x @ kernel[:, 3 * i : 3 * i + 3] + bias[3 * i : 3 * i + 3] for i in range(5)]
+    np.testing.assert_allclose(out, np.max(sums, axis=0), rtol=1e-5, atol=1e-6)
+    assert kernel.shape == (7, 3 * page.PIECES)
+
+
+def test_page_and_steps_hold_the_same_step(page, real):
+    """Bit for bit, over three updates: weights, dropout's seeds, optimizers, results."""
+    parts = page.generator, page.discriminator, page.g_optimizer, page.d_optimizer
+    before = [values(part) for part in parts]
+    page_results = [page.train_step(real) for _ in range(3)]
+    after = [values(part) for part in parts]
+    for part, state in zip(parts, before, strict=True):
+        for variable, value in zip(part.variables, state, strict=True):
+            variable.assign(value)
+    step = steps.gan_step(
+        *parts,
+        page.generator_loss,
+        page.discriminator_loss,
+        tf.random.Generator.from_seed(page.SEED),
+        page.BATCH_SIZE,
+        page.LATENT_DIM,
+    )
+    for expected in page_results:
+        results = step(real)
+        assert {k: float(v) for k, v in results.items()} == {
+            k: float(v) for k, v in expected.items()
+        }
+    for part, state in zip(parts, after, strict=True):
+        for a, b in zip(values(part), state, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("trained", ["generator", "discriminator"])
+def test_each_update_moves_its_own_network_only(page, real, trained):
+    other = "discriminator" if trained == "generator" else "generator"
+    getattr(page, f"{other[0]}_optimizer").learning_rate = 0.0
+    networks = {name: getattr(page, name) for name in (trained, other)}
+    before = {name: network.get_weights() for name, network in networks.items()}
+    page.train_step(real)
+    for name, network in networks.items():
+        moved = [
+            not np.array_equal(a, b)
+            for a, b in zip(before[name], network.get_weights(), strict=True)
+        ]
+        assert all(moved) if name == trained else not any(moved)
+
+
+def test_dropout_is_on_in_the_step_and_off_in_samples_and_scores(page):
+    x = tf.random.stateless_uniform((4, 28, 28, 1), (1, 1), -1, 1)
+    on = [np.asarray(page.discriminator(x, training=True)) for _ in range(2)]
+    assert not np.array_equal(*on)
+    off = [np.asarray(page.discriminator(x, training=False)) for _ in range(2)]
+    np.testing.assert_array_equal(*off)
+
+
+def test_every_call_of_a_network_says_training():
+    calls = []
+    for cell in pages.cells("01_gan"):
+        for node in ast.walk(ast.parse(cell.source)):
+            name = getattr(getattr(node, "func", None), "id", "")
+            if isinstance(node, ast.Call) and name in ("generator", "discriminator", "averaged"):
+                calls.append([keyword.arg for keyword in node.keywords])
+    assert len(calls) >= 7
+    assert all(keywords == ["training"] for keywords in calls)
+
+
+def test_the_plane_ends_at_minus_log_4_with_the_losses_of_the_page(page):
+    last = toy.play(page.generator_loss, page.discriminator_loss).history[-1]
+    assert last["value"] == pytest.approx(-np.log(4), abs=0.01)
+    assert last["d_real"] == pytest.approx(0.5, abs=0.03)
+    assert last["d_fake"] == pytest.approx(0.5, abs=0.03)
+
+
+def test_noise_is_that_of_single_pixels(page):
+    """A dot of height h in a flat image gives h^2 once among 26 x 26; an edge gives nothing."""
+    flat = np.full((1, 28, 28, 1), -1.0)
+    dotted, halved = flat.copy(), flat.copy()
+    dotted[0, 10, 10] += 1.5
+    halved[0, 14:] = 1
+    assert page.noise_in(flat) == 0
+    assert page.noise_in(dotted) == pytest.approx(1.5**2 / 26**2)
+    assert page.noise_in(halved) == 0
+    random = np.random.default_rng(0).normal(size=(50, 28, 28, 1))
+    assert 0.5 < page.noise_in(random) < 1.5
+
+
+def test_the_pytorch_sketch_is_python_and_has_none_of_the_four_faults():
+    source = "\n".join(cell.source for cell in pages.cells("01_gan", "markdown"))
+    code = source.split("```python\n")[1].split("```")[0]
+    tree = ast.parse(code)
+    calls = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    targets = [ast.unparse(node.args[1]) for node in ast.walk(tree) if is_loss(node)]
+    assert len(targets) == 3
+    assert all(target.startswith(("torch.ones_like(", "torch.zeros_like(")) for target in targets)
+    assert calls.count("fake.detach()") == 1
+    assert sum("lr=0.0002" in call for call in calls) == 2
+    order = ("zero_grad()", "backward()", "step()")
+    for d, loss in ("d_optimizer", "d_loss"), ("g_optimizer", "g_loss"):
+        places = [code.index(f"{x}.{call}") for x, call in zip((d, loss, d), order, strict=True)]
+        assert places == sorted(places)
+
+
+def is_loss(node):
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "loss"
