@@ -35,8 +35,8 @@ def run(lesson: str, preset: str = "", to_page: bool = False) -> int:
     Args:
         lesson: name of a lesson.
         preset: sets PRESET; empty leaves it as it is.
-        to_page: where the lesson ran to its end, save its outputs in `notebooks/` and its GIF
-            in `outputs/gallery/` too.
+        to_page: where the lesson ran to its end, save its outputs in `notebooks/` and its
+            picture in `outputs/gallery/` too.
 
     Returns:
         Exit status: 0; 1 where a cell failed; 130 where the run was interrupted.
@@ -66,8 +66,9 @@ def run(lesson: str, preset: str = "", to_page: bool = False) -> int:
     nbformat.write(notebook, folder / page.name)
     if to_page and not error and not client.interrupted:
         save_page(notebook, page)
-        if (folder / "training_small.gif").exists():
-            shutil.copy(folder / "training_small.gif", ROOT / "outputs/gallery" / f"{lesson}.gif")
+        for made, kept in ("training_small.gif", f"{lesson}.gif"), (f"{lesson}.png",) * 2:
+            if (folder / made).exists():
+                shutil.copy(folder / made, ROOT / "outputs/gallery" / kept)
     _report(folder, time.time() - began)
     if error:
         shown = error if sys.stderr.isatty() else COLOURS.sub("", error)
