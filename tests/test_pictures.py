@@ -114,7 +114,7 @@ def test_a_notebook_gets_one_output_with_bar_losses_and_samples(monkeypatch):
     curves = ET.fromstring(f"<p>{re.search('<figure.*</figure>', final['text/html'])[0]}</p>")
     captions = [caption.text for caption in curves.iter("figcaption")]
     assert captions == [
-        "d_loss (dashed: 1.39, D knows nothing)",  # log 4
+        "d_loss (dashed: 1.39, D always says ½)",  # log 4
         "D(x), D(G(z)) (dashed: 0.50)",
         "diversity (dashed: 1.00, real images)",
     ]

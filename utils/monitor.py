@@ -16,7 +16,7 @@ from IPython import display, get_ipython
 from utils import images
 
 LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
-NOTES = {"d_loss": ", D knows nothing", "diversity": ", real images"}
+NOTES = {"d_loss": ", D always says ½", "diversity": ", real images"}
 COLOURS = ("#1f77b4", "#ff7f0e")
 HELP = "README.md#troubleshooting"
 YOUNG = 500  # steps; untrained samples are all alike
@@ -191,7 +191,7 @@ def plot(
                 label=LABELS.get(name, name),
             )
         if "d_loss" in names and balance is not None:
-            axes.axhline(balance, color="gray", linestyle="--", label="D knows nothing")
+            axes.axhline(balance, color="gray", linestyle="--", label="D always says ½")
         if "score" in names:
             axes.set_yscale("log")
         axes.set_xlabel("step")
