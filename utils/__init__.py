@@ -8,10 +8,12 @@ On the ground:
     images       from network values to pictures: grid, show, save_gif
     layers       what two or more lessons build their networks with
     steps        training steps that two or more lessons use
+    metrics      how good samples are, beside the floor; the digit classifier
+    toy          a game in the plane whose best discriminator is known
 Above:
     datasets     one function per data set: float32 NHWC batches in [-1, 1]
     checkpoints  the folder of a run: rounds, resume, the record of a finished run
-    monitor      the live panel
+    monitor      the live panel, curves, the health of a run
     training     Trainer: `fit` over a plain training step
 """
 
