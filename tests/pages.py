@@ -9,6 +9,7 @@ import nbformat
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+PARTS = ("generator", "discriminator", "g_optimizer", "d_optimizer", "rng")
 
 
 def cells(lesson, kind="code"):

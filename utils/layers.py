@@ -37,15 +37,18 @@ def dcgan_generator(latent_dim: int, width: int, batch_norm: bool = True) -> ker
     return keras.Sequential([*x, layers.Activation("tanh"), layers.Cropping2D(2)])
 
 
-def dcgan_discriminator(width: int, batch_norm: bool = True) -> keras.Model:
+def dcgan_discriminator(width: int, noise: float, batch_norm: bool = True) -> keras.Model:
     """Build the discriminator of lesson 02: images (n, 28, 28, 1) -> logits (n, 1).
 
     Args:
         width: channels next to the image; doubled at each step inwards.
+        noise: standard deviation of the normal noise on its input, in training only
+            (Arjovsky and Bottou 2017, section 3).
         batch_norm: False leaves batch normalisation out; biases take its place.
     """
     x = [
         layers.Input((28, 28, 1)),
+        layers.GaussianNoise(noise),
         layers.Conv2D(width, **_stride_2()),
         layers.LeakyReLU(negative_slope=0.2),
     ]

@@ -131,7 +131,7 @@ class Trainer:
         if state is None:
             self._end_round()
         self._write_metrics()  # says "interrupted" from here on, whatever kills the run
-        model = _Compiled(self._step_and_average)
+        model = _Compiled(self.update)
         try:
             with runtime.precision(runtime.training_precision()):
                 model.fit(
@@ -172,7 +172,8 @@ class Trainer:
     def _values(self) -> dict[str, np.ndarray]:
         return {k: keras.ops.convert_to_numpy(v) for k, v in self.variables.items()}
 
-    def _step_and_average(self, batch: tf.Tensor) -> dict[str, tf.Tensor]:
+    def update(self, batch: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Run the training step on a batch, then move the averages. This is what `fit` compiles."""
         results = self.step(batch)
         self._check_that_all_is_saved()
         self.steps.assign_add(1)

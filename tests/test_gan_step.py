@@ -1,0 +1,131 @@
+"""Lessons 01 and 02: the losses and the step of 2014, as they stand in both pages."""
+
+import ast
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import pages
+from utils import steps
+
+
+@pytest.fixture(params=["01_gan", "02_dcgan"])
+def lesson(request):
+    return request.param
+
+
+@pytest.fixture
+def page(lesson, monkeypatch):
+    monkeypatch.setenv("PRESET", "quick")
+    keras.utils.set_random_seed(1)
+    return pages.definitions(lesson, {*pages.PARTS, "cross_entropy", "stride_2"})
+
+
+@pytest.fixture
+def real(page):
+    return tf.random.stateless_uniform((page.BATCH_SIZE, 28, 28, 1), (1, 1), -1, 1)
+
+
+def values(variables):
+    return [keras.ops.convert_to_numpy(v) for v in variables]
+
+
+def test_losses_are_the_closed_forms(page):
+    """The discriminator's is -V of a batch; the generator's the second form of section 3."""
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(0, 3, (2, 16, 1))
+    d_real, d_fake = 1 / (1 + np.exp(-real)), 1 / (1 + np.exp(-fake))
+    v = np.log(d_real).mean() + np.log(1 - d_fake).mean()
+    tensors = [tf.constant(x, tf.float32) for x in (real, fake)]
+    assert float(page.discriminator_loss(*tensors)) == pytest.approx(-v, rel=1e-5)
+    assert float(page.generator_loss(tensors[1])) == pytest.approx(-np.log(d_fake).mean(), rel=1e-5)
+
+
+def test_at_balance_the_discriminator_loss_is_log_4(page):
+    zero = tf.zeros((8, 1))
+    assert float(page.discriminator_loss(zero, zero)) == pytest.approx(np.log(4), rel=1e-6)
+
+
+def test_losses_are_bounded_below(page):
+    """Targets are 0 and 1, never outside: no logit makes a loss negative."""
+    for logit in -50.0, 0.0, 50.0:
+        x = tf.fill((4, 1), logit)
+        assert float(page.discriminator_loss(x, -x)) >= 0
+        assert float(page.generator_loss(x)) >= 0
+
+
+def test_page_and_steps_hold_the_same_step(page, real):
+    """Bit for bit, over three updates: weights, statistics, seeds, optimizers, results."""
+    parts = [getattr(page, name) for name in pages.PARTS[:4]]
+    before = [values(part.variables) for part in parts]
+    page_results = [page.train_step(real) for _ in range(3)]
+    after = [values(part.variables) for part in parts]
+    for part, state in zip(parts, before, strict=True):
+        for variable, value in zip(part.variables, state, strict=True):
+            variable.assign(value)
+    step = steps.gan_step(
+        *parts,
+        page.generator_loss,
+        page.discriminator_loss,
+        tf.random.Generator.from_seed(page.SEED),
+        page.BATCH_SIZE,
+        page.LATENT_DIM,
+    )
+    for expected in page_results:
+        results = step(real)
+        assert {k: float(v) for k, v in results.items()} == {
+            k: float(v) for k, v in expected.items()
+        }
+    for part, state in zip(parts, after, strict=True):
+        for a, b in zip(values(part.variables), state, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("trained", ["generator", "discriminator"])
+def test_each_update_moves_its_own_network_only(page, real, trained):
+    other = "discriminator" if trained == "generator" else "generator"
+    getattr(page, f"{other[0]}_optimizer").learning_rate = 0.0
+    networks = {name: getattr(page, name) for name in (trained, other)}
+    before = {name: values(network.trainable_variables) for name, network in networks.items()}
+    page.train_step(real)
+    for name, network in networks.items():
+        after = values(network.trainable_variables)
+        moved = [not np.array_equal(a, b) for a, b in zip(before[name], after, strict=True)]
+        assert all(moved) if name == trained else not any(moved)
+
+
+def test_real_and_fake_are_batches_of_their_own_and_z_is_fresh(page, real, monkeypatch):
+    seen = {"generator": [], "discriminator": []}
+    for name, calls in seen.items():
+        network = getattr(page, name)
+
+        def spy(x, training, network=network, calls=calls):
+            assert training is True
+            calls.append(np.array(x))
+            return network(x, training=training)
+
+        spy.trainable_variables = network.trainable_variables
+        monkeypatch.setattr(page, name, spy)
+    page.train_step(real)
+    z = seen["generator"]
+    assert [x.shape for x in z] == [(page.BATCH_SIZE, page.LATENT_DIM)] * 2
+    assert not np.intersect1d(z[0], z[1]).size
+    assert abs(np.concatenate(z).mean()) < 0.05  # N(0, 1)
+    assert np.concatenate(z).std() == pytest.approx(1, abs=0.03)
+    images = seen["discriminator"]
+    assert [len(x) for x in images] == [page.BATCH_SIZE] * 3
+    np.testing.assert_array_equal(images[0], real)
+
+
+def test_every_call_of_a_network_says_training(lesson):
+    """Without it a step leaves batch normalisation in the mode that Keras happens to choose."""
+    calls = []
+    for cell in pages.cells(lesson):
+        for node in ast.walk(ast.parse(cell.source)):
+            name = getattr(getattr(node, "func", None), "id", "")
+            if isinstance(node, ast.Call) and name in ("generator", "discriminator", "averaged"):
+                calls.append([keyword.arg for keyword in node.keywords])
+    assert len(calls) >= 7
+    assert all(keywords == ["training"] for keywords in calls)
