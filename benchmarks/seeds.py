@@ -32,6 +32,7 @@ def metrics_of(lesson: str, seed: int) -> dict:
         cell.source = re.sub(r"^SEED = \d+", f"SEED = {seed}", cell.source, flags=re.MULTILINE)
     env = os.environ | {"OUTPUT_DIR": str(folder), "PRESET": "quick", "STANDIN": "never"}
     client = NotebookClient(page, timeout=None, resources={"metadata": {"path": str(NOTEBOOKS)}})
+    client.extra_arguments = ["--log-level=40"]  # newer kernels warn about their transport
     client.execute(env=env)
     return json.loads((folder / lesson / "quick" / "metrics.json").read_text(encoding="utf-8"))
 
