@@ -5,10 +5,12 @@ On the ground:
     runtime      seeds, preset, precision, device
     fingerprint  what decides the result of a run
     fetch        download and check files
+    photographs  what lies in a folder or an archive, decoded once
     images       from network values to pictures: grid, show, save_gif
     layers       what two or more lessons build their networks with
     steps        training steps that two or more lessons use
     metrics      how good samples are, beside the floor; the digit classifier
+    features     networks trained on ImageNet, to compare photographs in
     toy          a game in the plane whose best discriminator is known
 Above:
     datasets     one function per data set: float32 NHWC batches in [-1, 1]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
+import skimage.data
 import sklearn.datasets
 import tensorflow as tf
+from PIL import Image, ImageOps
 
-from utils import fetch
+from utils import fetch, photographs
 from utils.options import option
 
 MNIST_URLS = (
@@ -25,6 +28,13 @@ MNIST_ARRAY_HASHES = {
     "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
     "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
 }
+
+HORSE_URLS = (
+    "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/horse2zebra.zip",
+    "https://people.eecs.berkeley.edu/~taesung_park/CycleGAN/datasets/horse2zebra.zip",
+    "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets/horse2zebra.zip",
+)
+HORSE_CONTENT_HASH = "a0588a22179a1503b62a2c195da968080513a086147765876e4f2f842d923423"
 
 
 @dataclass(frozen=True)
@@ -61,27 +71,97 @@ class ImageData:
         that is resumed at a step sees what an uninterrupted one would have seen. The images
         that do not fill a last batch are left out; they are others in each epoch.
         """
-        epoch, done = divmod(step, self.steps_per_epoch)
         used = self.steps_per_epoch * self.batch_size
         images = tf.constant(self.images)
-
-        def order(e: tf.Tensor) -> tf.data.Dataset:
-            everything = tf.range(len(self.images))
-            seed = [tf.constant(self.seed, tf.int64), e]
-            shuffled = tf.random.experimental.stateless_shuffle(everything, seed)
-            return tf.data.Dataset.from_tensor_slices(shuffled[:used])
 
         def load(indices: tf.Tensor) -> tf.Tensor:
             return tf.cast(tf.gather(images, indices), tf.float32) / 127.5 - 1.0
 
-        endless = tf.data.Dataset.range(epoch, tf.int64.max).flat_map(order)
-        endless = endless.skip(done * self.batch_size)
-        batches = endless.batch(self.batch_size, drop_remainder=True).map(load).prefetch(2)
-        # Tuning has nothing to tune here, and its thread sleeps up to a minute, for which the
-        # end of a training would wait.
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        return batches.with_options(options)
+        order = _order(len(self.images), used, self.seed, step * self.batch_size)
+        return _untuned(order.batch(self.batch_size, drop_remainder=True).map(load))
+
+
+@dataclass(frozen=True)
+class UnpairedData:
+    """Images of two kinds without pairs, and the batches that a training sees.
+
+    An epoch shows every image of the longer kind once; the shorter one goes on in its own
+    order, shuffled anew at each of its passes, so no two images meet in step.
+
+    Attributes:
+        name: what the images are; a stand-in's name says that it is one.
+        standin: True where the images stand in for data that could not be had.
+        a, b: uint8, (n, side, side, 3), 0 to 255; side is image_size * 286 / 256.
+        image_size: height and width of what a batch holds, cut out at random.
+        batch_size: images of each kind.
+        seed: decides order, cuts and flips.
+    """
+
+    name: str
+    standin: bool
+    a: np.ndarray
+    b: np.ndarray
+    image_size: int
+    batch_size: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        counts = len(self.a), len(self.b)
+        if not 1 <= self.batch_size <= max(counts):
+            raise ValueError(f"batch_size={self.batch_size}: {self.name} has {counts} images.")
+        print(f"Data: {self.name}, {counts[0]:,} and {counts[1]:,} images")
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of batches in which every image of the longer kind was seen."""
+        return -(-max(len(self.a), len(self.b)) // self.batch_size)
+
+    def from_step(self, step: int = 0) -> tf.data.Dataset:
+        """Return the endless batches (a, b) from a global step on, float32 in [-1, 1].
+
+        What image stands where, how it is cut and whether it is flipped depends on (seed,
+        place) alone, so a resumed run sees what an uninterrupted one would have seen.
+        """
+        start, size = step * self.batch_size, self.image_size
+
+        def kind(images: np.ndarray, number: int) -> tf.data.Dataset:
+            def load(index: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+                image = tf.numpy_function(lambda i: images[i], [index], tf.uint8)  # no copy
+                image.set_shape(images.shape[1:])
+                seed = [2 * self.seed + number, place]
+                image = tf.image.stateless_random_crop(image, (size, size, 3), seed)
+                image = tf.image.stateless_random_flip_left_right(image, seed)
+                return tf.cast(image, tf.float32) / 127.5 - 1.0
+
+            order = _order(len(images), len(images), 2 * self.seed + number, start)
+            places = tf.data.Dataset.range(start, tf.int64.max)
+            return tf.data.Dataset.zip(order, places).map(load)
+
+        pairs = tf.data.Dataset.zip(kind(self.a, 0), kind(self.b, 1))
+        return _untuned(pairs.batch(self.batch_size, drop_remainder=True))
+
+
+def _order(n: int, used: int, seed: int, start: int) -> tf.data.Dataset:
+    """Return the endless order of n images, from a place on; each pass shows `used` of them.
+
+    A pass is a permutation that depends on (seed, pass) alone.
+    """
+
+    def one_pass(number: tf.Tensor) -> tf.data.Dataset:
+        both = [tf.constant(seed, tf.int64), number]
+        shuffled = tf.random.experimental.stateless_shuffle(tf.range(n), both)
+        return tf.data.Dataset.from_tensor_slices(shuffled[:used])
+
+    number, done = divmod(start, used)
+    return tf.data.Dataset.range(number, tf.int64.max).flat_map(one_pass).skip(done)
+
+
+def _untuned(batches: tf.data.Dataset) -> tf.data.Dataset:
+    # Tuning has nothing to tune here, and its thread sleeps up to a minute, for which the end
+    # of a training would wait.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(2).with_options(options)
 
 
 def mnist(batch_size: int = 64, seed: int = 0, split: str = "train") -> ImageData:
@@ -109,6 +189,93 @@ def mnist(batch_size: int = 64, seed: int = 0, split: str = "train") -> ImageDat
     return ImageData(name, standin, images, labels, batch_size, seed)
 
 
+def horse2zebra(
+    image_size: int, batch_size: int = 1, seed: int = 0, split: str = "train"
+) -> UnpairedData:
+    """Load photographs of horses (a) and zebras (b), without pairs (Zhu et al. 2017).
+
+    Looks in DATA_DIR for horse2zebra.zip or a folder horse2zebra with trainA, trainB, testA and
+    testB, then in Keras' cache, then downloads. Where nothing is to be had, brown and striped
+    silhouettes on grass stand in and are named as a stand-in.
+
+    Args:
+        image_size: height and width of what a batch holds.
+        batch_size: images of each kind.
+        seed: decides order, cuts and flips.
+        split: "train" (1,067 and 1,334 images) or "test" (120 and 140); `a` and `b` of the
+            test set are image_size x image_size, without a margin for cutting.
+
+    Raises:
+        ValueError: a wrong argument, or an archive that does not hold these images.
+        FileNotFoundError: nothing was found, and STANDIN=never.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f"split={split!r}: use 'train' or 'test'.")
+    side = _with_margin(image_size) if split == "train" else image_size
+
+    def real() -> dict[str, np.ndarray]:
+        source = fetch.in_data_dir("horse2zebra.zip") or fetch.in_data_dir("horse2zebra")
+        source = source or fetch.download("horse2zebra.zip", HORSE_URLS, _check_horses)
+        under = "" if source.is_dir() else "horse2zebra/"
+        return {k: photographs.load(source, side, f"{under}{split}{k}") for k in "AB"}
+
+    def standin() -> dict[str, np.ndarray]:
+        return {k: _horses_standin(side, 60 if split == "train" else 12, k == "B") for k in "AB"}
+
+    name, found, is_standin = _find("horse2zebra", real, standin)
+    return UnpairedData(name, is_standin, found["A"], found["B"], image_size, batch_size, seed)
+
+
+def folder_pair(
+    dir_a: str | Path, dir_b: str | Path, image_size: int, batch_size: int = 1, seed: int = 0
+) -> UnpairedData:
+    """Load two folders of your own images; other arguments as in `horse2zebra`.
+
+    Raises:
+        ValueError: a folder does not exist, or holds no image that can be used.
+    """
+    folders, side = (
+        [Path(folder).expanduser() for folder in (dir_a, dir_b)],
+        _with_margin(image_size),
+    )
+    a, b = (photographs.load(folder, side) for folder in folders)
+    name = f"{folders[0].name} and {folders[1].name}"
+    return UnpairedData(name, False, a, b, image_size, batch_size, seed)
+
+
+def _with_margin(image_size: int) -> int:
+    if image_size < 16:
+        raise ValueError(f"image_size={image_size}: take 16 or more, for instance 128.")
+    return round(image_size * 286 / 256)
+
+
+def _check_horses(path: Path) -> None:
+    """Compare names and checksums of an archive's files with those of the published one."""
+    with zipfile.ZipFile(path) as archive:
+        files = [entry for entry in archive.infolist() if not entry.is_dir()]
+    lines = sorted(f"{entry.filename} {entry.CRC:08x}" for entry in files)
+    if fetch.sha256("\n".join(lines).encode()) != HORSE_CONTENT_HASH:
+        raise ValueError("it does not hold the images of horse2zebra")
+
+
+def _horses_standin(side: int, n: int, striped: bool) -> np.ndarray:
+    """Put scikit-image's horse, a silhouette, on its grass at random, brown or striped."""
+    rng = np.random.default_rng(n)
+    shape = Image.fromarray(np.where(skimage.data.horse(), 0, 255).astype("uint8"))
+    grass = skimage.data.grass()
+    images = []
+    for _ in range(n):
+        horse = shape.rotate(rng.uniform(-15, 15), expand=True).resize((side, side))
+        mask = np.asarray(ImageOps.mirror(horse) if rng.random() < 0.5 else horse)[..., None] / 255
+        y, x = rng.integers(0, 512 - side, 2) if side < 512 else (0, 0)
+        ground = np.resize(grass[y : y + side, x : x + side], (side, side))[..., None]
+        x, y = np.meshgrid(*[np.linspace(0, 60, side)] * 2)
+        stripes = np.sin(x + np.sin(y / 9 + rng.uniform(0, 6)))[..., None] > 0
+        coat = 30 + 200 * stripes if striped else ground / 255 * [200, 110, 50]
+        images.append(mask * coat + (1 - mask) * ground * [0.6, 0.9, 0.4])
+    return np.stack(images).clip(0, 255).astype("uint8")
+
+
 def _find(
     name: str, real: Callable[[], dict[str, np.ndarray]], standin: Callable[[], dict]
 ) -> tuple[str, dict, bool]:
@@ -130,7 +297,7 @@ def _mnist_file() -> dict[str, np.ndarray]:
     path = fetch.in_data_dir("mnist.npz")
     if path is None:
         try:
-            path = fetch.download("mnist.npz", MNIST_URLS, MNIST_FILE_HASH)
+            path = fetch.download("mnist.npz", MNIST_URLS, fetch.has_hash(MNIST_FILE_HASH))
         except OSError as error:
             raise OSError(
                 "Put mnist.npz (from keras.datasets.mnist) in a folder and set DATA_DIR to "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -17,6 +17,17 @@ def sha256(data: bytes | np.ndarray) -> str:
     return hashlib.sha256(
         data if isinstance(data, bytes) else np.ascontiguousarray(data)
     ).hexdigest()
+
+
+def has_hash(expected: str) -> Callable[[Path], None]:
+    """Return a check for `download`: the file's SHA-256 is this one, 64 hex digits."""
+
+    def check(path: Path) -> None:
+        found = sha256(path.read_bytes())
+        if found != expected:
+            raise ValueError(f"{path.name} has the SHA-256 {found}, expected was {expected}")
+
+    return check
 
 
 def in_data_dir(name: str) -> Path | None:
@@ -35,13 +46,17 @@ def in_data_dir(name: str) -> Path | None:
     return path if path.exists() else None
 
 
-def download(name: str, urls: Sequence[str], file_hash: str, timeout: float = 20.0) -> Path:
+def download(
+    name: str, urls: Sequence[str], check: Callable[[Path], None], timeout: float = 20.0
+) -> Path:
     """Return a file from Keras' cache, else fetch it from the first address that works.
+
+    A file that fails its check is fetched once more, then from the next address.
 
     Args:
         name: file name in Keras' cache (`~/.keras/datasets`, or under KERAS_HOME).
         urls: the official address, then its mirrors.
-        file_hash: SHA-256, 64 hex digits, checked before use and after a download.
+        check: raises an exception where a file is not the right one, with the reason.
         timeout: seconds without a byte after which an address is given up.
 
     Raises:
@@ -51,13 +66,21 @@ def download(name: str, urls: Sequence[str], file_hash: str, timeout: float = 20
     socket.setdefaulttimeout(timeout)
     try:
         for url in urls:
-            try:
-                return Path(keras.utils.get_file(name, origin=url, file_hash=file_hash))
-            except Exception as error:  # get_file raises bare Exception for HTTP errors
-                reasons.append(f"{url}: {str(error).strip() or type(error).__name__}")
+            for _ in range(2):
+                try:
+                    path = Path(keras.utils.get_file(name, origin=url))
+                except Exception as error:  # get_file raises bare Exception for HTTP errors
+                    reasons.append(f"{url}: {str(error).strip() or type(error).__name__}")
+                    break
+                try:
+                    check(path)
+                    return path
+                except Exception as error:  # whatever a damaged file raises
+                    path.unlink()
+                    reasons.append(f"{url}: {error}")
     finally:
         socket.setdefaulttimeout(before)
-    raise OSError("; ".join(reasons))
+    raise OSError("; ".join(dict.fromkeys(reasons)))
 
 
 def write_sums(folder: Path, names: Sequence[str]) -> None:

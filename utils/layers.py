@@ -5,15 +5,40 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import layers
 
 
 def summary(network: keras.Model) -> None:
-    """Print one line per layer (kind, output shape without the batch, parameters) and the sum."""
+    """Print one line per layer (kind, output shape without the batch, parameters) and the sum.
+
+    A layer that is a network itself is printed by its name.
+    """
     for layer in network.layers:
+        kind = layer.name if isinstance(layer, keras.Model) else type(layer).__name__
         shape = " x ".join(str(n) for n in layer.output.shape[1:])
-        print(f"{type(layer).__name__:20}{shape:>14}{layer.count_params():>12,}")
+        print(f"{kind:20}{shape:>14}{layer.count_params():>12,}")
     print(f"{'parameters':20}{network.count_params():>26,}")
+
+
+@keras.saving.register_keras_serializable("lessons")
+class ReflectionPadding2D(layers.Layer):
+    """Adds a border that mirrors the image: (n, h, w, c) -> (n, h + 2 padding, w + 2 padding, c).
+
+    Args:
+        padding: width of the border in pixels, less than the image's own height and width.
+    """
+
+    def __init__(self, padding: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.padding = padding
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        side = (self.padding, self.padding)
+        return keras.ops.pad(x, ((0, 0), side, side, (0, 0)), mode="reflect")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "padding": self.padding}
 
 
 def dcgan_generator(latent_dim: int, width: int, batch_norm: bool = True) -> keras.Model:

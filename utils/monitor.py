@@ -144,16 +144,11 @@ def _curves(history: list[dict[str, float]], balance: float | None) -> str:
         def y(value: float, low: float = low, high: float = high) -> str:
             return f"{56 - 52 * (value - low) / (high - low):.1f}"
 
-        drawn = (
-            ""
-            if line is None
-            else f'<path d="M0 {y(line)}H180" stroke="gray" stroke-dasharray="4"/>'
-        )
+        dashed = '<path d="M0 {}H180" stroke="gray" stroke-dasharray="4"/>'
+        drawn = "" if line is None else dashed.format(y(line))
+        step = 180 / (len(history) - 1)
         for name, colour in zip(names, COLOURS, strict=False):
-            points = [
-                f"{180 * i / (len(history) - 1):.0f},{y(row[name])}"
-                for i, row in enumerate(history)
-            ]
+            points = [f"{step * i:.0f},{y(row[name])}" for i, row in enumerate(history)]
             drawn += f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}"/>'
         label = ", ".join(LABELS.get(name, name) for name in names)
         label += "" if line is None else f" (dashed: {line:.2f}{NOTES.get(names[0], '')})"
@@ -184,12 +179,8 @@ def plot(
     for axes, names in zip([all_axes] if len(groups) == 1 else all_axes, groups, strict=True):
         for name in names:
             rows = [row for row in history if row.get(name) is not None]
-            axes.plot(
-                [row["step"] for row in rows],
-                [row[name] for row in rows],
-                marker=".",
-                label=LABELS.get(name, name),
-            )
+            steps, values = [row["step"] for row in rows], [row[name] for row in rows]
+            axes.plot(steps, values, marker=".", label=LABELS.get(name, name))
         if "d_loss" in names and balance is not None:
             axes.axhline(balance, color="gray", linestyle="--", label="D always says ½")
         if "score" in names:

@@ -1,0 +1,87 @@
+"""features: SqueezeNet against a second implementation that reads the same file."""
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import skimage.data
+import tensorflow as tf
+
+from utils import features, fetch, metrics
+
+PATH = fetch.in_data_dir(features.SQUEEZENET_FILE)
+needs_weights = pytest.mark.skipif(PATH is None, reason="DATA_DIR holds no SqueezeNet weights")
+pytestmark = needs_weights
+
+
+def photographs(side=64):
+    cat, coffee = skimage.data.chelsea(), skimage.data.coffee()
+    return np.stack(
+        [cat[:side, :side], cat[-side:, -side:], coffee[100 : 100 + side, 200 : 200 + side]]
+    )
+
+
+def test_squeezenet_is_what_its_file_says():
+    """The fire modules written out with tf.nn, by the names of the file, on Caffe's input."""
+    with h5py.File(PATH) as file:
+        weights = {
+            name: [np.array(file[name][part]) for part in file[name].attrs["weight_names"]]
+            for name in (
+                n.decode() if isinstance(n, bytes) else n for n in file.attrs["layer_names"]
+            )
+        }
+
+    def convolve(x, name, stride=1, padding="SAME"):
+        kernel, bias = weights[name]
+        return tf.nn.relu(tf.nn.conv2d(x, kernel, stride, padding) + bias)
+
+    images = photographs()
+    x = images[..., ::-1].astype("float32") - [103.939, 116.779, 123.68]
+    x = convolve(x.astype("float32"), "conv1", 2, "VALID")
+    for number in range(2, 10):
+        if number in (2, 4, 6):
+            x = tf.nn.max_pool2d(x, 3, 2, "VALID")
+        x = convolve(x, f"fire{number}/squeeze1x1")
+        x = tf.concat([convolve(x, f"fire{number}/expand{k}x{k}") for k in (1, 3)], axis=-1)
+        if number == 5:
+            middle = x
+    for last, expected in (5, middle), (9, x):
+        found = metrics.in_batches(features.squeezenet(last), images)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-2)
+
+
+def test_squeezenet_has_its_parameters_and_does_not_learn():
+    network = features.squeezenet()
+    assert network.count_params() == 722_496
+    assert not network.trainable_variables
+
+
+def test_where_inception_cannot_be_had_squeezenet_measures(monkeypatch, capsys):
+    def refused(**options):
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.applications, "InceptionV3", refused)
+    network = features.of_photographs()
+    assert network.name == "SqueezeNet"
+    assert "SqueezeNet measures. URL fetch failure" in capsys.readouterr().out
+    found = metrics.in_batches(network, photographs(128))
+    assert found.shape == (3, 512)
+    assert 0.5 < np.sqrt(np.square(found).mean()) < 2
+
+
+def test_inception_is_preferred_and_sees_its_size(monkeypatch):
+    seen = []
+
+    def inception(**options):
+        inputs = keras.layers.Input((299, 299, 3))
+        seen.append(options)
+        return keras.Model(inputs, keras.layers.GlobalMaxPooling2D()(inputs))
+
+    monkeypatch.setattr(keras.applications, "InceptionV3", inception)
+    network = features.of_photographs()
+    assert network.name == "InceptionV3"
+    assert seen == [{"include_top": False, "pooling": "avg"}]
+    images = photographs(128)
+    found = metrics.in_batches(network, images)
+    assert found.min() > -1
+    assert found.max() <= 1.01

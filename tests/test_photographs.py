@@ -1,0 +1,105 @@
+"""photographs: what lies in a folder or an archive is used correctly or skipped by name."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from utils import photographs
+
+
+def encoded(mode="RGB", size=(12, 8), ending="png", **options):
+    file = io.BytesIO()
+    Image.effect_noise(size, 50).convert(mode).save(file, ending, **options)
+    return file.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    for name in "b.png", "a.JPG", "deep/er/c.jpeg", ".hidden.png", "notes.txt":
+        ending = "jpeg" if "J" in name or "jpeg" in name else "png"
+        (tmp_path / name).write_bytes(encoded(ending=ending))
+    return tmp_path
+
+
+def test_finds_images_however_deep_and_leaves_out_the_rest(folder):
+    assert list(photographs.find(folder)) == ["a.JPG", "b.png", "deep/er/c.jpeg"]
+    assert list(photographs.find(folder, "deep")) == ["deep/er/c.jpeg"]
+
+
+def test_an_archive_gives_what_its_folder_gives(folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("zipped") / "all.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in folder.rglob("*"):
+            archive.write(file, file.relative_to(folder))
+        archive.writestr("__MACOSX/a.JPG", b"")
+    assert list(photographs.find(path)) == list(photographs.find(folder))
+    np.testing.assert_array_equal(photographs.load(path, 9), photographs.load(folder, 9))
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "LA", "I;16"])
+def test_every_mode_becomes_rgb(mode):
+    grey = np.tile(np.linspace(0, 255, 16).astype("uint8"), (16, 1))
+    image = Image.fromarray(grey)
+    if mode == "I;16":
+        image = Image.fromarray(grey.astype("uint16") * 257)
+    elif mode == "1":
+        grey = np.where(grey < 128, 0, 255).astype("uint8")
+        image = Image.fromarray(grey).convert("1")
+    else:
+        image = image.convert("RGB").convert(mode) if mode in ("CMYK", "P") else image.convert(mode)
+    file = io.BytesIO()
+    image.save(file, "TIFF" if mode == "CMYK" else "PNG")
+    found = np.asarray(photographs.decode(file.getvalue()), int)
+    assert found.shape == (16, 16, 3)
+    assert np.abs(found - grey[..., None]).max() <= (30 if mode == "P" else 1)
+
+
+def test_a_turned_photograph_stands_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned
+    assert photographs.decode(encoded(size=(12, 8), ending="jpeg", exif=exif)).size == (8, 12)
+
+
+def test_of_an_animation_the_first_picture_is_taken():
+    frames = [Image.new("RGB", (5, 5), colour) for colour in ("red", "blue")]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    assert photographs.decode(file.getvalue()).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_a_single_image_will_do(folder):
+    assert photographs.load(folder / "a.JPG", 16).shape == (1, 16, 16, 3)
+
+
+def test_broken_images_are_named_and_skipped(folder, capsys):
+    whole = encoded(size=(300, 300), ending="jpeg")
+    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "text.png").write_bytes(b"not an image")
+    assert photographs.load(folder, 16).shape == (3, 16, 16, 3)
+    said = capsys.readouterr().out
+    assert "3 of 6 images skipped" in said
+    assert all(name in said for name in ("cut.jpg", "empty.png", "text.png"))
+
+
+def test_nothing_usable_is_an_error(tmp_path):
+    (tmp_path / "text.png").write_bytes(b"not an image")
+    with pytest.raises(ValueError, match="holds no image that can be used"):
+        photographs.load(tmp_path, 16)
+    (tmp_path / "text.zip").write_bytes(b"not an archive")
+    with pytest.raises(ValueError, match=r"cannot be opened.*Replace it"):
+        photographs.find(tmp_path / "text.zip")
+    with pytest.raises(ValueError, match=r"nowhere cannot be opened"):
+        photographs.find(tmp_path / "nowhere")
+
+
+def test_a_large_set_lies_in_a_file_and_is_the_same(folder, monkeypatch):
+    small = photographs.load(folder, 16)
+    monkeypatch.setattr(photographs, "IN_MEMORY", 100)
+    large = photographs.load(folder, 16)
+    assert isinstance(large, np.memmap)
+    np.testing.assert_array_equal(small, large)

@@ -1,0 +1,68 @@
+"""Networks trained on ImageNet, whose features photographs are compared in."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+from keras.applications import imagenet_utils
+
+from utils import fetch
+
+SQUEEZENET_FILE = "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
+SQUEEZENET_URLS = (
+    f"https://github.com/rcmalli/keras-squeezenet/releases/download/v1.0/{SQUEEZENET_FILE}",
+    f"https://github.com/DeepCognition/keras-squeezenet/releases/download/v0.3/{SQUEEZENET_FILE}",
+)
+SQUEEZENET_HASH = "17154246284f555591549ac2c83e127abfbf4307dc4b0060fdaa2931d0fa38da"
+FIRES = {2: 16, 3: 16, 4: 32, 5: 32, 6: 48, 7: 48, 8: 64, 9: 64}  # module: squeezed channels
+
+
+def squeezenet(last: int = 9) -> keras.Model:
+    """Build SqueezeNet 1.1 without its top, up to a fire module (Iandola et al. 2016).
+
+    Its weights are those of the public repository keras-squeezenet (MIT), from DATA_DIR, Keras'
+    cache or a download. They want what Caffe gave: blue first, means taken off.
+
+    Args:
+        last: number of the last module, 2 to 9.
+
+    Returns:
+        A network: images (n, height, width, 3) in [-1, 1] -> (n, rows, columns, channels).
+
+    Raises:
+        OSError: the weights could not be had.
+    """
+    path = fetch.in_data_dir(SQUEEZENET_FILE)
+    path = path or fetch.download(SQUEEZENET_FILE, SQUEEZENET_URLS, fetch.has_hash(SQUEEZENET_HASH))
+    inputs = layers.Input((None, None, 3))
+    x = imagenet_utils.preprocess_input((inputs + 1) * 127.5, mode="caffe")
+    x = layers.Conv2D(64, 3, 2, activation="relu")(x)
+    ends = {}
+    for number in FIRES:
+        if number in (2, 4, 6):
+            x = layers.MaxPooling2D(3, 2)(x)
+        x = layers.Conv2D(FIRES[number], 1, activation="relu")(x)
+        wide = {"filters": 4 * FIRES[number], "padding": "same", "activation": "relu"}
+        sides = [layers.Conv2D(kernel_size=k, **wide)(x) for k in (1, 3)]
+        x = ends[number] = layers.Concatenate()(sides)
+    keras.Model(inputs, x).load_weights(path)  # in this order: the file's names hold a slash
+    network = keras.Model(inputs, ends[last], name="SqueezeNet")
+    network.trainable = False
+    return network
+
+
+def of_photographs() -> keras.Model:
+    """Return the network that photographs are measured with: images in [-1, 1] -> (n, features).
+
+    InceptionV3, as Keras trained it, where its weights can be had; else SqueezeNet, its features
+    divided by 6, so that their mean square is about 1. The name of the network says which;
+    numbers of the two do not compare.
+    """
+    inputs = layers.Input((None, None, 3))
+    try:
+        network = keras.applications.InceptionV3(include_top=False, pooling="avg")
+        return keras.Model(inputs, network(layers.Resizing(299, 299)(inputs)), name="InceptionV3")
+    except Exception as error:  # get_file raises bare Exception for HTTP errors
+        print(f"InceptionV3 could not be had, so SqueezeNet measures. {error}")
+    x = layers.GlobalAveragePooling2D()(squeezenet()(inputs))
+    return keras.Model(inputs, layers.Rescaling(1 / 6)(x), name="SqueezeNet")

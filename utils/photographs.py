@@ -1,0 +1,117 @@
+"""Photographs in a folder or a zip archive: found, decoded once, held once."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image, ImageOps
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+IN_MEMORY = 2**30  # bytes; more lies in a temporary file
+LARGEST = 2**26  # bytes of one file
+
+
+def find(source: Path, under: str = "") -> dict[str, Callable[[], bytes]]:
+    """Find the images in a folder, however deep, or in a zip archive, which is read in place.
+
+    Args:
+        source: a folder, an archive, or a single image.
+        under: a folder inside it.
+
+    Returns:
+        {name from the source on: what reads its bytes}, sorted by name. Hidden files and files
+        without an image's ending are left out.
+
+    Raises:
+        ValueError: the archive is damaged.
+    """
+    if source.suffix.lower() in ENDINGS and source.is_file():
+        return {source.name: source.read_bytes}
+    if source.is_dir():
+        found = {
+            path.relative_to(source).as_posix(): path.read_bytes
+            for path in (source / under).rglob("*")
+            if path.is_file()
+        }
+    else:
+        try:
+            archive = zipfile.ZipFile(source)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise ValueError(f"{source} cannot be opened: {error}. Replace it.") from error
+        entries = [e for e in archive.infolist() if e.file_size <= LARGEST and not e.is_dir()]
+        found = {entry.filename: partial(archive.read, entry) for entry in entries}
+    return {
+        name: found[name]
+        for name in sorted(found)
+        if PurePosixPath(name).is_relative_to(under)
+        and PurePosixPath(name).suffix.lower() in ENDINGS
+        and not any(part.startswith((".", "__")) for part in PurePosixPath(name).parts)
+    }
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decode an image of any mode to RGB, upright, without its alpha; of an animation the first.
+
+    Raises:
+        ValueError: the data hold no whole image.
+    """
+    try:
+        image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+        if image.mode.startswith("I"):  # 16 bit: Pillow would clip it
+            image = Image.fromarray((np.asarray(image, "uint32") >> 8).astype("uint8"))
+        return image.convert("RGB")
+    except Exception as error:  # Pillow raises many kinds
+        raise ValueError(str(error).split("<")[0].strip() or type(error).__name__) from error
+
+
+def load(source: Path, size: int, under: str = "") -> np.ndarray:
+    """Decode all images, resized to size x size, and name those that cannot be used.
+
+    Args:
+        source: a folder or a zip archive.
+        size: height and width, in pixels; the form is not kept, as in CycleGAN's own code.
+        under: a folder inside it.
+
+    Returns:
+        uint8, (n, size, size, 3); in a temporary file where it is large.
+
+    Raises:
+        ValueError: there is no image that can be used.
+    """
+    files, skipped, kept = find(source, under), [], 0
+    shape = (len(files), size, size, 3)
+    large = np.prod(shape, dtype="int64") > IN_MEMORY
+    file = tempfile.TemporaryFile() if large else None  # noqa: SIM115, it lives with the array
+    images = np.memmap(file, "uint8", "w+", shape=shape) if file else np.empty(shape, "uint8")
+
+    def attempt(name: str) -> np.ndarray | str:
+        try:
+            picture = decode(files[name]())
+        except (ValueError, OSError, zipfile.BadZipFile) as error:
+            return f"{name} ({error})"
+        return np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC))
+
+    names = list(files)
+    with ThreadPoolExecutor() as pool:
+        for i in range(0, len(names), 256):  # in pieces: finished ones wait in memory
+            for found in pool.map(attempt, names[i : i + 256]):
+                if isinstance(found, str):
+                    skipped.append(found)
+                else:
+                    images[kept] = found
+                    kept += 1
+    where = source / under if under else source
+    if skipped:
+        more = ", ..." if len(skipped) > 5 else ""
+        print(f"{where}: {len(skipped)} of {len(names)} images skipped: ", end="")
+        print(", ".join(skipped[:5]) + more)
+    if not kept:
+        raise ValueError(f"{where} holds no image that can be used ({', '.join(ENDINGS)}).")
+    return images[:kept]
