@@ -166,6 +166,32 @@ def test_a_distance_whose_floor_is_lost_in_noise_has_no_multiple(digits, capsys)
     assert line.split()[-1] == "1.0000"
 
 
+def test_a_translation_and_back(capsys):
+    """Dark photographs become bright ones, 255 - v, as far from other bright ones as the floor."""
+    dark = RNG(0).integers(0, 100, (160, 3, 4, 3)).astype("uint8")
+    bright = 255 - RNG(1).integers(0, 100, (40, 3, 4, 3)).astype("uint8")
+    features = keras.Sequential([keras.Input((3, 4, 3)), keras.layers.Flatten()], name="pixels")
+    judge = metrics.Evaluation(features, 255 - dark[40:], bright)
+    invert, keep = (
+        keras.Sequential([keras.Input((3, 4, 3)), keras.layers.Rescaling(s)]) for s in (-1, 1)
+    )
+    way = metrics.Translation("dark to bright", dark[:40], invert, invert, judge)
+    photos, made, returned = way([3, 5])
+    np.testing.assert_array_equal(photos, dark[[3, 5]])
+    np.testing.assert_array_equal(made, 255 - photos)
+    np.testing.assert_array_equal(returned, photos)
+    assert abs(way.score()) < 0.05
+    found = way.report()
+    assert found["cycle error"] == 0
+    assert found["untouched"]["kernel distance"] > 20 * abs(found["kernel distance"])
+    assert found["floor"].keys() == {"Fréchet distance", "kernel distance", "kernel distance ±"}
+    assert "dark to bright, features of pixels" in capsys.readouterr().out
+    nothing = metrics.Translation("dark to bright", dark[:40], keep, invert, judge)
+    assert nothing.score() == pytest.approx(1)
+    expected = np.abs(255 - 2.0 * dark[:40]).mean()
+    assert nothing.report()["cycle error"] == pytest.approx(expected)
+
+
 def test_images_that_cannot_be_measured(digits):
     evaluation = metrics.Evaluation(flat, *digits)
     broken = digits[0][:40] / np.float32(255)
@@ -187,8 +213,8 @@ def test_measured_in_float32_whatever_training_runs_in():
 
 
 def test_in_batches_keeps_order_and_structure():
-    x = np.arange(25, dtype="float32")[:, None]
-    both = metrics.in_batches(lambda batch, training: [batch, batch * 2], x, size=10)
+    x = np.arange(1100, dtype="float32")[:, None]  # three batches
+    both = metrics.in_batches(lambda batch, training: [batch, batch * 2], x)
     np.testing.assert_array_equal(both[0], x)
     np.testing.assert_array_equal(both[1], 2 * x)
     grey = np.array([[0], [255]], "uint8")

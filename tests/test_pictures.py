@@ -67,6 +67,17 @@ def test_gif_keeps_early_frames_and_the_last_when_there_are_too_many(tmp_path):
     assert firsts == [0, 34, 119, 255]
 
 
+def test_gif_of_colours_has_few_and_the_right_ones(tmp_path):
+    """One palette for all frames: a colour that only one of them has is still its own."""
+    colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255]], "uint8")
+    drawn = [np.broadcast_to(c, (1, 8, 8, 3)) for c in colours]
+    noise = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3)).astype("uint8")
+    read = iio.imread(images.save_gif(tmp_path / "a.gif", drawn, levels=4))
+    np.testing.assert_array_equal(read[:, 0, 0], colours)
+    read = iio.imread(images.save_gif(tmp_path / "b.gif", [*drawn, noise], levels=8))
+    assert len({tuple(c) for c in read.reshape(-1, 3)}) <= 8
+
+
 def test_gif_takes_no_frames_of_an_earlier_run(tmp_path):
     images.save_gif(tmp_path / "a.gif", frames(9))
     with Image.open(images.save_gif(tmp_path / "a.gif", frames(3))) as gif:

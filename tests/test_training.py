@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tests import toy
+from tools import records
 from utils import checkpoints, monitor, runtime, training
 from utils.fingerprint import code, differences, fingerprint
 
@@ -365,7 +366,7 @@ def record(monkeypatch, tmp_path):
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "first"))
     trainer = toy.make()
     toy.fit(trainer, 2)
-    checkpoints.write_record(trainer.folder)
+    records.write_record(trainer.folder)
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "second"))
     return trainer
 
@@ -382,6 +383,24 @@ def test_a_record_is_a_finished_run(record, capsys):
     assert len(trainer.frames) == 3
     assert metrics_of(trainer)["status"] == "done, 2 of 2"
     assert (trainer.folder / "history.csv").exists()
+
+
+def test_a_record_may_keep_the_averaged_networks_only(record, monkeypatch, tmp_path):
+    """What it lacks of a network comes from the average: no weights of the start slip in."""
+    trainer = toy.make(lesson="slim", record=["averaged_generator"])
+    toy.fit(trainer, 2)
+    records.write_record(trainer.folder)
+    with np.load(checkpoints.record_folder("slim") / "state.npz") as file:
+        kept = {key.split("/")[0] for key in file.files}
+    assert kept == {"averaged_generator", "steps", "history", "frames"}
+    monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "third"))
+    again = toy.make(lesson="slim")
+    toy.fit(again, 2)
+    expected = trainer.averaged["generator"].get_weights()
+    for network in again.averaged, again.best, again.parts:
+        arrays = network["generator"].get_weights()
+        for a, b in zip(expected, arrays, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -434,5 +453,5 @@ def test_only_a_finished_run_on_real_data_becomes_a_record(tmp_path, monkeypatch
         before = (trainer.folder / "metrics.json").read_text()
         checkpoints.write_metrics(trainer.folder, {key: value})
         with pytest.raises(ValueError, match=reason):
-            checkpoints.write_record(trainer.folder)
+            records.write_record(trainer.folder)
         (trainer.folder / "metrics.json").write_text(before)

@@ -64,6 +64,7 @@ def make(
     constants=None,
     lesson="toy",
     sight=1.0,
+    record=None,
 ):
     """Return a Trainer of fresh networks, on toy data."""
     keras.utils.set_random_seed(seed)
@@ -89,6 +90,7 @@ def make(
         step,
         constants=constants or {"SEED": seed},
         average={"generator": 0.9},
+        record=record,
         generator=generator,
         discriminator=discriminator,
         g_optimizer=g_optimizer,

@@ -15,7 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from utils import datasets, fetch, metrics, runtime
+from tools import records
+from utils import datasets, metrics, runtime
 
 SEED = 1
 BATCH_SIZE = 128
@@ -51,7 +52,7 @@ def main() -> None:
     facts |= {k: v for k, v in runtime.facts().items() if k in ("device", "versions", "date")}
     text = json.dumps(facts, indent=1)
     (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    fetch.write_sums(folder, ("weights.npz", "metrics.json"))
+    records.write_sums(folder, ("weights.npz", "metrics.json"))
     print(text)
 
 

@@ -60,9 +60,9 @@ def refresh(*names: str) -> int:
 
 def record(folder: str) -> int:
     """Make a finished run the record of its lesson."""
-    from utils import checkpoints
+    from tools import records
 
-    print(f"Wrote {checkpoints.write_record(Path(folder))}")
+    print(f"Wrote {records.write_record(Path(folder))}")
     return 0
 
 

@@ -117,35 +117,6 @@ def record_folder(lesson: str) -> Path:
     return ROOT / "outputs" / "pretrained" / lesson
 
 
-def write_record(folder: Path) -> Path:
-    """Make a finished run the record of its lesson.
-
-    Kept of its state: the networks, their averages, last and best, in half precision, frames
-    and history.
-    Left out: optimizers and random generators.
-
-    Raises:
-        ValueError: the run is not finished, or was trained on a stand-in.
-    """
-    metrics, state = _read_json(folder / "metrics.json"), load_round(folder)
-    if state is None or not metrics or not metrics["status"].startswith("done"):
-        raise ValueError(f"{folder} does not hold a finished run.")
-    if metrics["standin"]:
-        raise ValueError(f"{folder} was trained on a stand-in; a record is of real data.")
-    kept = {}
-    for key, value in state.items():
-        part = key.removeprefix("averaged_").removeprefix("best_").split("/")[0]
-        if "/" not in key or part in metrics["networks"]:
-            kept[key] = value.astype("float16") if value.dtype == "float32" else value
-    target = record_folder(metrics["lesson"])
-    target.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(target / "state.npz", **kept)
-    for name in ("run.json", "metrics.json"):
-        shutil.copy(folder / name, target / name)
-    fetch.write_sums(target, ("state.npz", "run.json", "metrics.json"))
-    return target
-
-
 def load_record(
     lesson: str, prints: dict[str, Any], rounds: int
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:

@@ -194,9 +194,9 @@ def horse2zebra(
 ) -> UnpairedData:
     """Load photographs of horses (a) and zebras (b), without pairs (Zhu et al. 2017).
 
-    Looks in DATA_DIR for horse2zebra.zip or a folder horse2zebra with trainA, trainB, testA and
-    testB, then in Keras' cache, then downloads. Where nothing is to be had, brown and striped
-    silhouettes on grass stand in and are named as a stand-in.
+    Looks in DATA_DIR for a folder horse2zebra with trainA, trainB, testA and testB, or for
+    horse2zebra.zip, then in Keras' cache, then downloads. Where nothing is to be had, brown and
+    striped silhouettes on grass stand in and are named as a stand-in.
 
     Args:
         image_size: height and width of what a batch holds.
@@ -214,7 +214,7 @@ def horse2zebra(
     side = _with_margin(image_size) if split == "train" else image_size
 
     def real() -> dict[str, np.ndarray]:
-        source = fetch.in_data_dir("horse2zebra.zip") or fetch.in_data_dir("horse2zebra")
+        source = fetch.in_data_dir("horse2zebra")
         source = source or fetch.download("horse2zebra.zip", HORSE_URLS, _check_horses)
         under = "" if source.is_dir() else "horse2zebra/"
         return {k: photographs.load(source, side, f"{under}{split}{k}") for k in "AB"}
@@ -234,10 +234,8 @@ def folder_pair(
     Raises:
         ValueError: a folder does not exist, or holds no image that can be used.
     """
-    folders, side = (
-        [Path(folder).expanduser() for folder in (dir_a, dir_b)],
-        _with_margin(image_size),
-    )
+    folders = [Path(folder) for folder in (dir_a, dir_b)]
+    side = _with_margin(image_size)
     a, b = (photographs.load(folder, side) for folder in folders)
     name = f"{folders[0].name} and {folders[1].name}"
     return UnpairedData(name, False, a, b, image_size, batch_size, seed)
@@ -294,19 +292,7 @@ def _find(
 
 
 def _mnist_file() -> dict[str, np.ndarray]:
-    path = fetch.in_data_dir("mnist.npz")
-    if path is None:
-        try:
-            path = fetch.download("mnist.npz", MNIST_URLS, fetch.has_hash(MNIST_FILE_HASH))
-        except OSError as error:
-            raise OSError(
-                "Put mnist.npz (from keras.datasets.mnist) in a folder and set DATA_DIR to "
-                f"that folder. The download failed: {error}"
-            ) from error
-    return _checked_arrays(path)
-
-
-def _checked_arrays(path: Path) -> dict[str, np.ndarray]:
+    path = fetch.download("mnist.npz", MNIST_URLS, fetch.has_hash(MNIST_FILE_HASH))
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in MNIST_ARRAY_HASHES}
@@ -326,10 +312,6 @@ def _digits_standin() -> dict[str, np.ndarray]:
     )
     images = np.clip(np.rint(np.asarray(large)[..., 0]), 0, 255).astype("uint8")
     images = np.pad(images, ((0, 0), (4, 4), (4, 4)))
-    labels, cut = digits.target.astype("uint8"), 1500
-    return {
-        "x_train": images[:cut],
-        "y_train": labels[:cut],
-        "x_test": images[cut:],
-        "y_test": labels[cut:],
-    }
+    arrays = {"x": images, "y": digits.target.astype("uint8")}
+    parts = {"train": slice(1500), "test": slice(1500, None)}
+    return {f"{k}_{split}": v[part] for k, v in arrays.items() for split, part in parts.items()}

@@ -32,8 +32,7 @@ def squeezenet(last: int = 9) -> keras.Model:
     Raises:
         OSError: the weights could not be had.
     """
-    path = fetch.in_data_dir(SQUEEZENET_FILE)
-    path = path or fetch.download(SQUEEZENET_FILE, SQUEEZENET_URLS, fetch.has_hash(SQUEEZENET_HASH))
+    path = fetch.download(SQUEEZENET_FILE, SQUEEZENET_URLS, fetch.has_hash(SQUEEZENET_HASH))
     inputs = layers.Input((None, None, 3))
     x = imagenet_utils.preprocess_input((inputs + 1) * 127.5, mode="caffe")
     x = layers.Conv2D(64, 3, 2, activation="relu")(x)
@@ -55,8 +54,9 @@ def of_photographs() -> keras.Model:
     """Return the network that photographs are measured with: images in [-1, 1] -> (n, features).
 
     InceptionV3, as Keras trained it, where its weights can be had; else SqueezeNet, its features
-    divided by 6, so that their mean square is about 1. The name of the network says which;
-    numbers of the two do not compare.
+    divided by 6, so that their mean square is about 1. Images of any size are resized to the
+    network's own, 299 or 224. The name of the network says which; numbers of the two do not
+    compare.
     """
     inputs = layers.Input((None, None, 3))
     try:
@@ -64,5 +64,5 @@ def of_photographs() -> keras.Model:
         return keras.Model(inputs, network(layers.Resizing(299, 299)(inputs)), name="InceptionV3")
     except Exception as error:  # get_file raises bare Exception for HTTP errors
         print(f"InceptionV3 could not be had, so SqueezeNet measures. {error}")
-    x = layers.GlobalAveragePooling2D()(squeezenet()(inputs))
+    x = layers.GlobalAveragePooling2D()(squeezenet()(layers.Resizing(224, 224)(inputs)))
     return keras.Model(inputs, layers.Rescaling(1 / 6)(x), name="SqueezeNet")

@@ -14,9 +14,8 @@ import numpy as np
 
 def sha256(data: bytes | np.ndarray) -> str:
     """Return the SHA-256 of bytes, or of an array's values in C order, as 64 hex digits."""
-    return hashlib.sha256(
-        data if isinstance(data, bytes) else np.ascontiguousarray(data)
-    ).hexdigest()
+    data = data if isinstance(data, bytes) else np.ascontiguousarray(data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def has_hash(expected: str) -> Callable[[Path], None]:
@@ -36,32 +35,35 @@ def in_data_dir(name: str) -> Path | None:
     Raises:
         ValueError: DATA_DIR is set, but is not a folder.
     """
-    folder = os.environ.get("DATA_DIR")
-    if not folder:
+    given = os.environ.get("DATA_DIR")
+    if not given:
         return None
-    if not Path(folder).expanduser().is_dir():
-        where = Path(folder).expanduser().resolve()
-        raise ValueError(f"DATA_DIR={folder!r}: {where} is not a folder. Correct or unset it.")
-    path = Path(folder).expanduser() / name
-    return path if path.exists() else None
+    folder = Path(given).expanduser().resolve()
+    if not folder.is_dir():
+        raise ValueError(f"DATA_DIR={given!r}: {folder} is not a folder. Correct or unset it.")
+    return folder / name if (folder / name).exists() else None
 
 
 def download(
     name: str, urls: Sequence[str], check: Callable[[Path], None], timeout: float = 20.0
 ) -> Path:
-    """Return a file from Keras' cache, else fetch it from the first address that works.
+    """Return a file from DATA_DIR or Keras' cache, else fetch it from the first address that works.
 
-    A file that fails its check is fetched once more, then from the next address.
+    A file in DATA_DIR is taken as it is. A fetched one that fails its check is fetched once
+    more, then from the next address.
 
     Args:
-        name: file name in Keras' cache (`~/.keras/datasets`, or under KERAS_HOME).
+        name: file name in DATA_DIR and in Keras' cache (`~/.keras/datasets`, or under KERAS_HOME).
         urls: the official address, then its mirrors.
         check: raises an exception where a file is not the right one, with the reason.
         timeout: seconds without a byte after which an address is given up.
 
     Raises:
         OSError: no address gave the file; the message holds each one's reason.
+        ValueError: DATA_DIR is set, but is not a folder.
     """
+    if here := in_data_dir(name):
+        return here
     reasons, before = [], socket.getdefaulttimeout()
     socket.setdefaulttimeout(timeout)
     try:
@@ -80,13 +82,8 @@ def download(
                     reasons.append(f"{url}: {error}")
     finally:
         socket.setdefaulttimeout(before)
-    raise OSError("; ".join(dict.fromkeys(reasons)))
-
-
-def write_sums(folder: Path, names: Sequence[str]) -> None:
-    """Write SHA256SUMS, in the form of sha256sum, for these files of a folder."""
-    lines = [f"{sha256((folder / name).read_bytes())}  {name}\n" for name in names]
-    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+    why = "; ".join(dict.fromkeys(reasons))
+    raise OSError(f"Put {name} in a folder and set DATA_DIR to that. The download failed: {why}")
 
 
 def check_sums(folder: Path) -> None:

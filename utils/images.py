@@ -105,7 +105,7 @@ def save_gif(
         captions: one line of text a frame.
         seconds: time for all frames but the last.
         most: keep at most so many frames, the early ones, where most happens, more densely.
-        levels: grey levels, or colours; fewer make a smaller file.
+        levels: grey levels, or colours of all frames together; fewer make a smaller file.
 
     Returns:
         The path.
@@ -123,6 +123,10 @@ def save_gif(
     step = 255 / (levels - 1)
     if sheets.ndim == 3:
         sheets = (np.rint(sheets / step) * step).astype("uint8")
+    else:  # one palette, without dither: what stands still costs nothing
+        long = Image.fromarray(sheets.reshape(-1, *sheets.shape[2:]))
+        long = long.quantize(levels, dither=Image.Dither.NONE).convert("RGB")
+        sheets = np.asarray(long).reshape(sheets.shape)
     pause = round(1000 * seconds / max(1, len(sheets) - 1))
     durations = [pause] * (len(sheets) - 1) + [2000]
     iio.imwrite(path, sheets, extension=".gif", duration=durations, loop=0)

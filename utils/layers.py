@@ -90,12 +90,7 @@ def _normal(mean: float) -> keras.initializers.Initializer:
 
 
 def _stride_2() -> dict[str, Any]:
-    return {
-        "kernel_size": 4,
-        "strides": 2,
-        "padding": "same",
-        "kernel_initializer": _normal(0.0),
-    }
+    return {"kernel_size": 4, "strides": 2, "padding": "same", "kernel_initializer": _normal(0.0)}
 
 
 def _normalised(activation: keras.Layer, batch_norm: bool) -> list[keras.Layer]:

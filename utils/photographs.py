@@ -71,11 +71,11 @@ def decode(data: bytes) -> Image.Image:
         raise ValueError(str(error).split("<")[0].strip() or type(error).__name__) from error
 
 
-def load(source: Path, size: int, under: str = "") -> np.ndarray:
+def load(source: str | Path, size: int, under: str = "") -> np.ndarray:
     """Decode all images, resized to size x size, and name those that cannot be used.
 
     Args:
-        source: a folder or a zip archive.
+        source: a folder, a zip archive or a single image; "~" is your home.
         size: height and width, in pixels; the form is not kept, as in CycleGAN's own code.
         under: a folder inside it.
 
@@ -85,6 +85,7 @@ def load(source: Path, size: int, under: str = "") -> np.ndarray:
     Raises:
         ValueError: there is no image that can be used.
     """
+    source = Path(source).expanduser()
     files, skipped, kept = find(source, under), [], 0
     shape = (len(files), size, size, 3)
     large = np.prod(shape, dtype="int64") > IN_MEMORY

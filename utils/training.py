@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from utils import checkpoints, images, metrics, monitor, runtime
-from utils.datasets import ImageData
+from utils.datasets import ImageData, UnpairedData
 from utils.fingerprint import check_owned, fingerprint
 
 
@@ -31,6 +31,8 @@ class Trainer:
             `trainer.best[part]` the average as it was at the best score.
         balance: the d_loss of a discriminator that knows nothing, a line in the panel; None
             where there is no such value.
+        record: names of the networks that the record keeps, for instance "averaged_generator";
+            by default all, their averages and their best.
         **parts: everything that changes in training, by name: networks, built optimizers,
             `tf.random.Generator`, `tf.Module`.
 
@@ -54,6 +56,7 @@ class Trainer:
         constants: dict[str, Any],
         average: dict[str, float] | None = None,
         balance: float | None = math.log(4),
+        record: Sequence[str] | None = None,
         **parts: Any,
     ) -> None:
         self.lesson, self.step, self.constants, self.parts = lesson, train_step, constants, parts
@@ -67,7 +70,9 @@ class Trainer:
         self.variables = {"steps": self.steps}
         averaged = {f"averaged_{name}": network for name, network in self.averaged.items()}
         best = {f"best_{name}": network for name, network in self.best.items()}
-        for name, part in {**parts, **averaged, **best}.items():
+        everything = {**parts, **averaged, **best}
+        self.record = record or [n for n, p in everything.items() if isinstance(p, keras.Model)]
+        for name, part in everything.items():
             if isinstance(part, keras.optimizers.Optimizer) and not part.built:
                 raise ValueError(f"{name} is not built: call {name}.build(variables) first.")
             # A network's `variables` hold its seeds too: without them Dropout does not resume.
@@ -77,7 +82,7 @@ class Trainer:
 
     def fit(
         self,
-        dataset: ImageData,
+        dataset: ImageData | UnpairedData,
         rounds: int,
         steps_per_round: int,
         sample: Callable[[], Any],
@@ -115,7 +120,10 @@ class Trainer:
         recorded = None if state else checkpoints.load_record(self.lesson, prints, rounds)
         if recorded:
             kept, known = recorded
-            state = {**self._initial, **kept}  # it has no optimizers
+            # It has no optimizers. A network that it lacks is the averaged one.
+            start = self._initial.items()
+            state = {k: kept.get(f"averaged_{k.removeprefix('best_')}", v) for k, v in start}
+            state |= kept
         self.restore(state)
         done, where = len(self.history), checkpoints.shown(self.folder)
         if recorded:
@@ -223,7 +231,7 @@ class Trainer:
     def _measure(self) -> None:
         """Add diversity and score to the history's last row, and keep the best weights."""
         row, known = self.history[-1], [row.get("score") for row in self.history[:-1]]
-        real = self.dataset.images[: len(self.frames[-1])]
+        real = np.asarray(getattr(self.dataset, "images", ()))[: len(self.frames[-1])]
         if real.shape == self.frames[-1].shape and len(real) > 1:
             diversity = metrics.diversity(self.frames[-1]) / metrics.diversity(real)
             row["diversity"] = round(diversity, 4)
@@ -245,7 +253,7 @@ class Trainer:
             "rounds_planned": self.rounds,
             "steps": int(self.steps),
             "seconds": self.history[-1]["seconds"] if done else 0.0,
-            "networks": [k for k, part in self.parts.items() if isinstance(part, keras.Model)],
+            "record": self.record,
         }
         checkpoints.write_metrics(self.folder, facts | runtime.facts())
 
