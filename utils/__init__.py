@@ -14,6 +14,7 @@ On the ground:
     toy          a game in the plane whose best discriminator is known
 Above:
     datasets     one function per data set: float32 NHWC batches in [-1, 1]
+    superresolution  crops to train on, the protocol of measuring, tiles
     checkpoints  the folder of a run: rounds, resume, the record of a finished run
     monitor      the live panel, curves, the health of a run
     training     Trainer: `fit` over a plain training step

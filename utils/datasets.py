@@ -77,8 +77,8 @@ class ImageData:
         def load(indices: tf.Tensor) -> tf.Tensor:
             return tf.cast(tf.gather(images, indices), tf.float32) / 127.5 - 1.0
 
-        order = _order(len(self.images), used, self.seed, step * self.batch_size)
-        return _untuned(order.batch(self.batch_size, drop_remainder=True).map(load))
+        order = order_of(len(self.images), used, self.seed, step * self.batch_size)
+        return untuned(order.batch(self.batch_size, drop_remainder=True).map(load))
 
 
 @dataclass(frozen=True)
@@ -133,15 +133,15 @@ class UnpairedData:
                 image = tf.image.stateless_random_flip_left_right(image, seed)
                 return tf.cast(image, tf.float32) / 127.5 - 1.0
 
-            order = _order(len(images), len(images), 2 * self.seed + number, start)
+            order = order_of(len(images), len(images), 2 * self.seed + number, start)
             places = tf.data.Dataset.range(start, tf.int64.max)
             return tf.data.Dataset.zip(order, places).map(load)
 
         pairs = tf.data.Dataset.zip(kind(self.a, 0), kind(self.b, 1))
-        return _untuned(pairs.batch(self.batch_size, drop_remainder=True))
+        return untuned(pairs.batch(self.batch_size, drop_remainder=True))
 
 
-def _order(n: int, used: int, seed: int, start: int) -> tf.data.Dataset:
+def order_of(n: int, used: int, seed: int, start: int) -> tf.data.Dataset:
     """Return the endless order of n images, from a place on; each pass shows `used` of them.
 
     A pass is a permutation that depends on (seed, pass) alone.
@@ -156,9 +156,12 @@ def _order(n: int, used: int, seed: int, start: int) -> tf.data.Dataset:
     return tf.data.Dataset.range(number, tf.int64.max).flat_map(one_pass).skip(done)
 
 
-def _untuned(batches: tf.data.Dataset) -> tf.data.Dataset:
-    # Tuning has nothing to tune here, and its thread sleeps up to a minute, for which the end
-    # of a training would wait.
+def untuned(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Fetch ahead, without tuning.
+
+    It has nothing to tune here, and its thread sleeps up to a minute, for which the end of a
+    training would wait.
+    """
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.prefetch(2).with_options(options)

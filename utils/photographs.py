@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -56,8 +56,12 @@ def find(source: Path, under: str = "") -> dict[str, Callable[[], bytes]]:
     }
 
 
-def decode(data: bytes) -> Image.Image:
+def decode(data: bytes, keep_grey: bool = False) -> Image.Image:
     """Decode an image of any mode to RGB, upright, without its alpha; of an animation the first.
+
+    Args:
+        data: of a file.
+        keep_grey: leave an image that is stored in greyscale as it is, in mode "L".
 
     Raises:
         ValueError: the data hold no whole image.
@@ -66,7 +70,7 @@ def decode(data: bytes) -> Image.Image:
         image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
         if image.mode.startswith("I"):  # 16 bit: Pillow would clip it
             image = Image.fromarray((np.asarray(image, "uint32") >> 8).astype("uint8"))
-        return image.convert("RGB")
+        return image.convert("L" if keep_grey and image.mode in ("1", "L", "LA") else "RGB")
     except Exception as error:  # Pillow raises many kinds
         raise ValueError(str(error).split("<")[0].strip() or type(error).__name__) from error
 
@@ -85,34 +89,77 @@ def load(source: str | Path, size: int, under: str = "") -> np.ndarray:
     Raises:
         ValueError: there is no image that can be used.
     """
-    source = Path(source).expanduser()
-    files, skipped, kept = find(source, under), [], 0
+
+    def prepare(data: bytes) -> np.ndarray:
+        return np.asarray(decode(data).resize((size, size), Image.Resampling.BICUBIC))
+
+    source, kept = Path(source).expanduser(), 0
+    files = find(source, under)
     shape = (len(files), size, size, 3)
     large = np.prod(shape, dtype="int64") > IN_MEMORY
     file = tempfile.TemporaryFile() if large else None  # noqa: SIM115, it lives with the array
     images = np.memmap(file, "uint8", "w+", shape=shape) if file else np.empty(shape, "uint8")
+    for kept, (_, image) in enumerate(_prepared(files, prepare, source / under), start=1):
+        images[kept - 1] = image
+    return images[:kept]
+
+
+def originals(
+    source: str | Path, under: str = "", smallest: int = 1, keep_grey: bool = False
+) -> dict[str, np.ndarray]:
+    """Decode all images in their own sizes, and name those that cannot be used.
+
+    They lie in one temporary file, so that a large set does not fill the memory.
+
+    Args:
+        source, under: as in `load`.
+        smallest: least height and width, in pixels.
+        keep_grey: give images that are stored in greyscale one channel.
+
+    Returns:
+        {name: uint8, (height, width, 3 or 1)}, sorted by name.
+
+    Raises:
+        ValueError: there is no image that can be used.
+    """
+
+    def prepare(data: bytes) -> np.ndarray:
+        image = np.asarray(decode(data, keep_grey))
+        if min(image.shape[:2]) < smallest:
+            raise ValueError(f"{image.shape[1]} x {image.shape[0]} is less than {smallest}")
+        return np.atleast_3d(image)
+
+    source, shapes = Path(source).expanduser(), {}
+    file = tempfile.TemporaryFile()  # noqa: SIM115, it lives with the arrays
+    for name, image in _prepared(find(source, under), prepare, source / under):
+        shapes[name] = file.tell(), image.shape
+        file.write(image.tobytes())
+    return {name: np.memmap(file, "uint8", "r", at, shape) for name, (at, shape) in shapes.items()}
+
+
+def _prepared(
+    files: dict[str, Callable[[], bytes]], prepare: Callable[[bytes], np.ndarray], where: Path
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield each image with its name, in order; those that fail are named at the end."""
+    names, skipped = list(files), []
 
     def attempt(name: str) -> np.ndarray | str:
         try:
-            picture = decode(files[name]())
+            return prepare(files[name]())
         except (ValueError, OSError, zipfile.BadZipFile) as error:
             return f"{name} ({error})"
-        return np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC))
 
-    names = list(files)
     with ThreadPoolExecutor() as pool:
-        for i in range(0, len(names), 256):  # in pieces: finished ones wait in memory
-            for found in pool.map(attempt, names[i : i + 256]):
+        for i in range(0, len(names), 64):  # in pieces: finished ones wait in memory
+            part = names[i : i + 64]
+            for name, found in zip(part, pool.map(attempt, part), strict=True):
                 if isinstance(found, str):
                     skipped.append(found)
                 else:
-                    images[kept] = found
-                    kept += 1
-    where = source / under if under else source
+                    yield name, found
     if skipped:
         more = ", ..." if len(skipped) > 5 else ""
         print(f"{where}: {len(skipped)} of {len(names)} images skipped: ", end="")
         print(", ".join(skipped[:5]) + more)
-    if not kept:
+    if len(skipped) == len(names):
         raise ValueError(f"{where} holds no image that can be used ({', '.join(ENDINGS)}).")
-    return images[:kept]

@@ -1,0 +1,145 @@
+"""superresolution: the protocol against published numbers and by hand, crops, tiles."""
+
+import keras
+import numpy as np
+import pytest
+import scipy.ndimage
+import skimage.data
+import tensorflow as tf
+from keras import layers
+
+from utils import fetch, photographs, superresolution
+
+SET5, SET14 = (fetch.in_data_dir(name) for name in ("Set5.zip", "Set14.zip"))
+needs_data = pytest.mark.skipif(not (SET5 and SET14), reason="DATA_DIR holds no Set5 and Set14")
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("path", "psnr", "ssim", "wide"),
+    [(SET5, 28.43, 0.811, 0.823), (SET14, 25.996, 0.703, 0.749)],
+    ids=["Set5", "Set14"],
+)
+def test_bicubic_gets_the_published_numbers(path, psnr, ssim, wide):
+    found = superresolution.measure(
+        photographs.originals(path, keep_grey=True), superresolution.bicubic
+    )
+    assert found["PSNR"] == pytest.approx(psnr, abs=0.01)
+    assert found["SSIM"] == pytest.approx(ssim, abs=0.002)
+    assert found["SSIM, wide"] == pytest.approx(wide, abs=0.002)
+
+
+def by_hand(original, enlarged, sigma):
+    """PSNR and SSIM written out (Wang et al. 2004, eq. 13), on Y by the weights of BT.601."""
+    weights = np.array([65.481, 128.553, 24.966]) / 255
+    x, y = (16 + image.astype(float) @ weights for image in (original, enlarged))
+    x, y = (image[4:-4, 4:-4] for image in (x, y))
+    psnr = 10 * np.log10(255**2 / np.mean((x - y) ** 2))
+    radius = int(3.5 * sigma + 0.5)
+
+    def mean(z):
+        return scipy.ndimage.gaussian_filter(z, sigma, radius=radius)
+
+    a, b = mean(x), mean(y)
+    c_1, c_2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    covariance = mean(x * y) - a * b
+    variances = mean(x * x) - a * a + mean(y * y) - b * b
+    ssim = (2 * a * b + c_1) * (2 * covariance + c_2) / ((a * a + b * b + c_1) * (variances + c_2))
+    return psnr, ssim[radius:-radius, radius:-radius].mean()
+
+
+def test_the_protocol_by_hand():
+    photo = superresolution.cut(skimage.data.chelsea()[:203, :302])
+    assert photo.shape == (200, 300, 3)
+    large = superresolution.bicubic(superresolution.resize(photo, 1 / 4))
+    found = superresolution.compare(photo, large)
+    for name, sigma in ("SSIM", 1.5), ("SSIM, wide", 1.5 * 192 / 256):
+        psnr, ssim = by_hand(photo, large, sigma)
+        assert found["PSNR"] == pytest.approx(psnr, abs=1e-3)
+        assert found[name] == pytest.approx(ssim, abs=1e-5)
+
+
+def test_values_of_a_greyscale_image_are_y_as_they_are():
+    grey = skimage.data.camera()[:64, :64, None]
+    noisy = np.clip(grey + np.random.default_rng(0).normal(0, 5, grey.shape), 0, 255).astype(
+        "uint8"
+    )
+    expected = 10 * np.log10(255**2 / np.mean((noisy.astype(float) - grey)[4:-4, 4:-4] ** 2))
+    assert superresolution.compare(grey, noisy)["PSNR"] == pytest.approx(expected)
+    colours = np.repeat(noisy, 3, axis=2)  # what a network for colours gives
+    assert superresolution.compare(grey, colours)["PSNR"] == pytest.approx(expected)
+
+
+def test_crops_are_cut_turned_and_made_smaller_as_they_are_measured():
+    photos = [skimage.data.chelsea(), skimage.data.coffee()[:120]]
+    crops = superresolution.Crops("two photographs", False, photos, 48, 4, 7)
+    batches = list(crops.from_step(0).take(6))
+    for (lr, hr), again in zip(batches[3:], crops.from_step(3), strict=False):
+        np.testing.assert_array_equal(hr, again[1])
+        np.testing.assert_array_equal(lr, again[0])
+    lr, hr = (np.concatenate([batch[i] for batch in batches]) for i in (0, 1))
+    assert (lr.shape, hr.shape) == ((24, 12, 12, 3), (24, 48, 48, 3))
+    assert lr.min() >= 0
+    assert lr.max() <= 1
+    assert hr.min() < 0
+    grey = np.rint((hr + 1) * 127.5).astype("uint8")
+    small = [superresolution.resize(image, 1 / 4) for image in grey]
+    np.testing.assert_allclose(lr, np.stack(small) / 255, atol=1e-6)
+    assert len({image.tobytes() for image in grey}) == 24
+
+    def is_part(image, photo):
+        windows = np.lib.stride_tricks.sliding_window_view(photo[..., 0], (48, 48))
+        turned = [np.rot90(image[..., 0], k)[:, ::flip] for k in range(4) for flip in (1, -1)]
+        rows = [np.argwhere(windows[:, :, 0, 0] == t[0, 0]) for t in turned]
+        return any(
+            np.array_equal(windows[y, x], t)
+            for t, places in zip(turned, rows, strict=True)
+            for y, x in places
+        )
+
+    for image in grey[:4]:
+        assert any(is_part(image, photo) for photo in photos)
+
+
+def test_tiles_give_what_the_whole_image_gives():
+    """A network that sees 4 pixels to each side needs a margin of 4, and no more."""
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential(
+        [
+            layers.Input((None, None, 3)),
+            layers.Conv2D(8, 5, padding="same", activation="tanh"),
+            layers.Conv2D(48, 5, padding="same", activation="tanh"),
+        ]
+    )
+
+    def shuffled(batch, training):
+        return tf.nn.depth_to_space(network(batch, training=training), 4)
+
+    small = skimage.data.chelsea()[:50, :37]
+    whole = superresolution.enlarge(shuffled, small, tile=1000)
+    assert whole.shape == (200, 148, 3)
+    assert whole.dtype == np.uint8
+    tiled = superresolution.enlarge(shuffled, small, tile=16, margin=4)
+    assert np.abs(tiled.astype(int) - whole).max() <= 1
+    seams = superresolution.enlarge(shuffled, small, tile=16, margin=0)
+    assert np.abs(seams.astype(int) - whole).max() > 5
+    assert superresolution.enlarge(shuffled, small[..., :1]).shape == (200, 148, 3)
+
+
+def test_originals_keep_size_and_greyscale_and_skip_the_small(tmp_path, capsys):
+    from PIL import Image
+
+    sizes = {"a.png": (20, 30), "b.png": (8, 40), "c.png": (24, 24)}
+    rng = np.random.default_rng(0)
+    pixels = {
+        name: rng.integers(0, 256, (*size, 3)).astype("uint8") for name, size in sizes.items()
+    }
+    pixels["c.png"] = pixels["c.png"][..., :1]
+    for name, image in pixels.items():
+        Image.fromarray(image.squeeze()).save(tmp_path / name)
+    found = photographs.originals(tmp_path, smallest=16, keep_grey=True)
+    assert list(found) == ["a.png", "c.png"]
+    for name, image in found.items():
+        np.testing.assert_array_equal(image, pixels[name])
+    assert "b.png (40 x 8 is less than 16)" in capsys.readouterr().out
+    assert photographs.originals(tmp_path)["c.png"].shape == (24, 24, 3)

@@ -1,0 +1,169 @@
+"""Super-resolution by 4: crops to train on, the protocol of measuring, images larger than memory.
+
+The protocol (Ledig et al. 2017, section 3.1): an image is cut to a multiple of 4, made four times
+smaller with antialiased bicubic interpolation, enlarged by what is measured, rounded to 8 bits,
+and compared in its luma Y (BT.601, 16 to 235) without a border of 4 pixels. The values of an image
+that is stored in greyscale are Y as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from skimage import color
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from utils import datasets, images, metrics
+
+SCALE = 4
+
+
+def cut(image: np.ndarray) -> np.ndarray:
+    """Cut an image (height, width, channels) at the right and below to multiples of 4."""
+    height, width = (n // SCALE * SCALE for n in image.shape[:2])
+    return image[:height, :width]
+
+
+def resize(image: np.ndarray, factor: float) -> np.ndarray:
+    """Resize an image with bicubic interpolation, antialiased where it becomes smaller (Pillow).
+
+    Args:
+        image: uint8, (height, width, 1 or 3).
+        factor: 1/4 or 4, for instance.
+
+    Returns:
+        uint8, (factor * height, factor * width, 1 or 3).
+    """
+    size = [round(n * factor) for n in image.shape[1::-1]]
+    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    resized = np.asarray(picture.resize(size, Image.Resampling.BICUBIC))
+    return resized.reshape(*size[::-1], image.shape[2])
+
+
+def luma(image: np.ndarray) -> np.ndarray:
+    """Return Y of an uint8 image, (height, width): BT.601, 16 to 235; greyscale as it is."""
+    return (
+        image[..., 0].astype("float64") if image.shape[2] == 1 else color.rgb2ycbcr(image)[..., 0]
+    )
+
+
+def compare(original: np.ndarray, enlarged: np.ndarray) -> dict[str, float]:
+    """Compare an enlarged image with its original, by the protocol above.
+
+    Args:
+        original, enlarged: uint8, (height, width, 1 or 3), multiples of 4.
+
+    Returns:
+        "PSNR" in dB; "SSIM" with the usual window, 11 x 11 and a Gaussian of deviation 1.5;
+        "SSIM, wide", whose Gaussian has the deviation 1.5 height / 256: the column of the paper.
+    """
+    if enlarged.shape[2] > original.shape[2]:
+        enlarged = enlarged.mean(axis=2, keepdims=True)
+    x, y = (luma(image)[SCALE:-SCALE, SCALE:-SCALE] for image in (original, enlarged))
+    options = {"gaussian_weights": True, "use_sample_covariance": False, "data_range": 255}
+    return {
+        "PSNR": float(peak_signal_noise_ratio(x, y, data_range=255)),
+        "SSIM": float(structural_similarity(x, y, sigma=1.5, **options)),
+        "SSIM, wide": float(structural_similarity(x, y, sigma=1.5 * len(x) / 256, **options)),
+    }
+
+
+def bicubic(small: np.ndarray) -> np.ndarray:
+    """Enlarge an uint8 image four times with bicubic interpolation: what to be better than."""
+    return resize(small, SCALE)
+
+
+def enlarge(network: Callable, small: np.ndarray, tile: int = 192, margin: int = 48) -> np.ndarray:
+    """Enlarge an image of any size, in tiles that overlap.
+
+    Where the margin is no less than what one pixel depends on, the tiles give what the whole
+    image would. At the image's own border a tile has none, so zeros are padded there alike.
+
+    Args:
+        network: (1, h, w, 3) in [0, 1] -> (1, 4 h, 4 w, 3) in [-1, 1].
+        small: uint8, (height, width, 1 or 3).
+        tile: height and width of a tile, without its margin.
+        margin: pixels around a tile that the network sees, too.
+
+    Returns:
+        uint8, (4 height, 4 width, 3).
+    """
+    height, width = small.shape[:2]
+    small = np.broadcast_to(small, (height, width, 3)).astype("float32") / 255
+    large = np.empty((SCALE * height, SCALE * width, 3), "uint8")
+    for y in range(0, height, tile):
+        for x in range(0, width, tile):
+            top, left = max(0, y - margin), max(0, x - margin)
+            seen = small[None, top : y + tile + margin, left : x + tile + margin]
+            found = images.to_uint8(metrics.in_batches(network, seen)[0])
+            found = found[SCALE * (y - top) :, SCALE * (x - left) :][: SCALE * tile, : SCALE * tile]
+            rows = slice(SCALE * y, SCALE * y + found.shape[0])
+            large[rows, SCALE * x : SCALE * x + found.shape[1]] = found
+    return large
+
+
+def measure(
+    originals: dict[str, np.ndarray], method: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, float]:
+    """Return the means over images of what `compare` finds.
+
+    Args:
+        originals: uint8 images by name, (height, width, 1 or 3).
+        method: enlarges an uint8 image four times: `bicubic`, for instance.
+    """
+    found = []
+    for image in map(cut, originals.values()):
+        found.append(compare(image, method(resize(image, 1 / SCALE))))
+    return {name: float(np.mean([row[name] for row in found])) for name in found[0]}
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Crops of photographs, and the batches that a training sees.
+
+    Attributes:
+        name: what the photographs are; a stand-in's name says that it is one.
+        standin: True where they stand in for data that could not be had.
+        photographs: uint8, (height, width, 3), each of a size of its own.
+        size: height and width of a crop.
+        batch_size: crops a batch.
+        seed: decides order, place, flip and turn.
+    """
+
+    name: str
+    standin: bool
+    photographs: list[np.ndarray]
+    size: int
+    batch_size: int
+    seed: int
+
+    def from_step(self, step: int = 0) -> tf.data.Dataset:
+        """Return the endless batches (lr, hr) from a global step on.
+
+        lr is float32 (batch, size / 4, size / 4, 3) in [0, 1], hr (batch, size, size, 3) in
+        [-1, 1]. What stands where depends on (seed, place) alone, so a resumed run sees what an
+        uninterrupted one would have seen.
+        """
+        side, small = self.size, self.size // SCALE
+
+        def crop(index: int, place: int) -> tuple[np.ndarray, np.ndarray]:
+            rng, photo = np.random.default_rng((self.seed, place)), self.photographs[index]
+            y, x = (rng.integers(0, n - side + 1) for n in photo.shape[:2])
+            hr = np.rot90(photo[y : y + side, x : x + side], rng.integers(4))
+            hr = np.ascontiguousarray(hr[:, :: rng.choice((-1, 1))])
+            lr = resize(hr, 1 / SCALE)
+            return lr.astype("float32") / 255, hr.astype("float32") / 127.5 - 1
+
+        def load(index: tf.Tensor, place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            lr, hr = tf.numpy_function(crop, [index, place], (tf.float32, tf.float32))
+            return tf.ensure_shape(lr, (small, small, 3)), tf.ensure_shape(hr, (side, side, 3))
+
+        start, n = step * self.batch_size, len(self.photographs)
+        places = tf.data.Dataset.range(start, tf.int64.max)
+        order = tf.data.Dataset.zip(datasets.order_of(n, n, self.seed, start), places)
+        crops = order.map(load, num_parallel_calls=2, deterministic=True)
+        return datasets.untuned(crops.batch(self.batch_size, drop_remainder=True))
