@@ -11,7 +11,6 @@ from utils import features, fetch, metrics
 
 PATH = fetch.in_data_dir(features.SQUEEZENET_FILE)
 needs_weights = pytest.mark.skipif(PATH is None, reason="DATA_DIR holds no SqueezeNet weights")
-pytestmark = needs_weights
 
 
 def photographs(side=64):
@@ -21,6 +20,7 @@ def photographs(side=64):
     )
 
 
+@needs_weights
 def test_squeezenet_is_what_its_file_says():
     """The fire modules written out with tf.nn, by the names of the file, on Caffe's input."""
     with h5py.File(PATH) as file:
@@ -50,12 +50,14 @@ def test_squeezenet_is_what_its_file_says():
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-2)
 
 
+@needs_weights
 def test_squeezenet_has_its_parameters_and_does_not_learn():
     network = features.squeezenet()
     assert network.count_params() == 722_496
     assert not network.trainable_variables
 
 
+@needs_weights
 def test_where_inception_cannot_be_had_squeezenet_measures(monkeypatch, capsys):
     def refused(**options):
         raise Exception("URL fetch failure")
@@ -85,3 +87,18 @@ def test_inception_is_preferred_and_sees_its_size(monkeypatch):
     found = metrics.in_batches(network, images)
     assert found.min() > -1
     assert found.max() <= 1.01
+
+
+def test_where_nothing_can_be_had_an_untrained_network_stands_in(monkeypatch, capsys):
+    def refused(*arguments, **options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(keras.applications, "InceptionV3", refused)
+    monkeypatch.setattr(fetch, "download", refused)
+    network = features.of_photographs()
+    assert network.name.startswith("STAND-IN")
+    assert "weights could not be had either. no network" in capsys.readouterr().out
+    assert metrics.in_batches(network, photographs(128)).shape == (3, 512)
+    monkeypatch.setenv("STANDIN", "never")
+    with pytest.raises(OSError, match="no network"):
+        features.of_photographs()

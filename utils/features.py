@@ -7,6 +7,7 @@ from keras import layers
 from keras.applications import imagenet_utils
 
 from utils import fetch
+from utils.options import option
 
 SQUEEZENET_FILE = "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
 SQUEEZENET_URLS = (
@@ -17,7 +18,7 @@ SQUEEZENET_HASH = "17154246284f555591549ac2c83e127abfbf4307dc4b0060fdaa2931d0fa3
 FIRES = {2: 16, 3: 16, 4: 32, 5: 32, 6: 48, 7: 48, 8: 64, 9: 64}  # module: squeezed channels
 
 
-def squeezenet(last: int = 9) -> keras.Model:
+def squeezenet(last: int = 9, trained: bool = True) -> keras.Model:
     """Build SqueezeNet 1.1 without its top, up to a fire module (Iandola et al. 2016).
 
     Its weights are those of the public repository keras-squeezenet (MIT), from DATA_DIR, Keras'
@@ -25,6 +26,7 @@ def squeezenet(last: int = 9) -> keras.Model:
 
     Args:
         last: number of the last module, 2 to 9.
+        trained: False leaves the random weights of the start.
 
     Returns:
         A network: images (n, height, width, 3) in [-1, 1] -> (n, rows, columns, channels).
@@ -32,7 +34,6 @@ def squeezenet(last: int = 9) -> keras.Model:
     Raises:
         OSError: the weights could not be had.
     """
-    path = fetch.download(SQUEEZENET_FILE, SQUEEZENET_URLS, fetch.has_hash(SQUEEZENET_HASH))
     inputs = layers.Input((None, None, 3))
     x = imagenet_utils.preprocess_input((inputs + 1) * 127.5, mode="caffe")
     x = layers.Conv2D(64, 3, 2, activation="relu")(x)
@@ -44,7 +45,9 @@ def squeezenet(last: int = 9) -> keras.Model:
         wide = {"filters": 4 * FIRES[number], "padding": "same", "activation": "relu"}
         sides = [layers.Conv2D(kernel_size=k, **wide)(x) for k in (1, 3)]
         x = ends[number] = layers.Concatenate()(sides)
-    keras.Model(inputs, x).load_weights(path)  # in this order: the file's names hold a slash
+    if trained:
+        path = fetch.download(SQUEEZENET_FILE, SQUEEZENET_URLS, fetch.has_hash(SQUEEZENET_HASH))
+        keras.Model(inputs, x).load_weights(path)  # by order: the file's names hold a slash
     network = keras.Model(inputs, ends[last], name="SqueezeNet")
     network.trainable = False
     return network
@@ -56,7 +59,10 @@ def of_photographs() -> keras.Model:
     InceptionV3, as Keras trained it, where its weights can be had; else SqueezeNet, its features
     divided by 6, so that their mean square is about 1. Images of any size are resized to the
     network's own, 299 or 224. The name of the network says which; numbers of the two do not
-    compare.
+    compare. Where neither is to be had, an untrained SqueezeNet stands in.
+
+    Raises:
+        OSError: neither is to be had, and STANDIN=never.
     """
     inputs = layers.Input((None, None, 3))
     try:
@@ -64,5 +70,12 @@ def of_photographs() -> keras.Model:
         return keras.Model(inputs, network(layers.Resizing(299, 299)(inputs)), name="InceptionV3")
     except Exception as error:  # get_file raises bare Exception for HTTP errors
         print(f"InceptionV3 could not be had, so SqueezeNet measures. {error}")
-    x = layers.GlobalAveragePooling2D()(squeezenet()(layers.Resizing(224, 224)(inputs)))
-    return keras.Model(inputs, layers.Rescaling(1 / 6)(x), name="SqueezeNet")
+    try:
+        network, name = squeezenet(), "SqueezeNet"
+    except OSError as error:
+        if option("STANDIN") == "never":
+            raise
+        print(f"SqueezeNet's weights could not be had either. {error}")
+        network, name = squeezenet(trained=False), "STAND-IN-untrained-SqueezeNet"
+    x = layers.GlobalAveragePooling2D()(network(layers.Resizing(224, 224)(inputs)))
+    return keras.Model(inputs, layers.Rescaling(1 / 6)(x), name=name)
