@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from utils.layers import ReflectionPadding2D, summary
+from utils.layers import LikeNearest, PixelShuffle, ReflectionPadding2D, summary
 
 
 @pytest.mark.parametrize("padding", [1, 3])
@@ -29,3 +29,35 @@ def test_summary_prints_a_network_inside_by_its_name(capsys):
     summary(keras.Sequential([layers.Input((2,)), inner, layers.Dense(1)]))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert rows == [["block", "3", "9"], ["Dense", "1", "4"], ["parameters", "13"]]
+
+
+def test_pixel_shuffle_by_its_equation():
+    """Output (2y + i, 2x + j, c) is input (y, x, (2i + j) C + c)."""
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 8)).astype("float32")
+    found = np.asarray(PixelShuffle()(x))
+    assert found.shape == (2, 6, 10, 2)
+    for y, x_, i, j, c in np.ndindex(3, 5, 2, 2, 2):
+        np.testing.assert_array_equal(
+            found[:, 2 * y + i, 2 * x_ + j, c], x[:, y, x_, (2 * i + j) * 2 + c]
+        )
+
+
+def test_an_untrained_shuffle_repeats_pixels():
+    keras.utils.set_random_seed(0)
+    stack = [layers.Input((6, 6, 4)), layers.Conv2D(12, 3, kernel_initializer=LikeNearest())]
+    network = keras.Sequential([*stack, PixelShuffle()])
+    x = np.random.default_rng(0).normal(size=(2, 6, 6, 4)).astype("float32")
+    found = np.asarray(network(x))
+    np.testing.assert_allclose(found, found[:, ::2, ::2].repeat(2, 1).repeat(2, 2))
+    assert found.std() > 0.5
+    kernel = np.asarray(network.layers[0].kernel)
+    assert np.std(kernel) == pytest.approx(np.sqrt(2 / (9 * 4)), rel=0.2)
+
+
+def test_what_enlarges_is_saved_and_loaded_in_safe_mode(tmp_path):
+    stack = [layers.Input((None, None, 3)), layers.Conv2D(12, 3, kernel_initializer=LikeNearest(1))]
+    network = keras.Sequential([*stack, PixelShuffle()])
+    network.save(tmp_path / "network.keras")
+    loaded = keras.models.load_model(tmp_path / "network.keras", safe_mode=True)
+    x = np.random.default_rng(0).normal(size=(1, 5, 6, 3)).astype("float32")
+    np.testing.assert_array_equal(loaded(x), network(x))

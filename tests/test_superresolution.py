@@ -1,5 +1,7 @@
 """superresolution: the protocol against published numbers and by hand, crops, tiles."""
 
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -7,11 +9,76 @@ import scipy.ndimage
 import skimage.data
 import tensorflow as tf
 from keras import layers
+from PIL import Image
 
 from utils import fetch, photographs, superresolution
 
 SET5, SET14 = (fetch.in_data_dir(name) for name in ("Set5.zip", "Set14.zip"))
 needs_data = pytest.mark.skipif(not (SET5 and SET14), reason="DATA_DIR holds no Set5 and Set14")
+
+
+@pytest.fixture
+def data_dir(monkeypatch, tmp_path):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("STANDIN", "never")
+    return tmp_path
+
+
+def write_archive(path, sizes):
+    rng = np.random.default_rng(0)
+    with zipfile.ZipFile(path, "w") as archive:
+        for i, size in enumerate(sizes):
+            file = path.parent / "one.png"
+            Image.fromarray(rng.integers(0, 256, (*size, 3)).astype("uint8")).save(file)
+            archive.write(file, f"{path.stem}/{i:02d}.png")
+            file.unlink()
+
+
+def test_a_benchmark_from_an_archive_a_folder_and_a_folder_of_ones_own(data_dir, capsys):
+    write_archive(data_dir / "Set5.zip", [(64, 66)] * 5)
+    zipped = superresolution.benchmark("Set5")
+    assert "Set5, 5 images" in capsys.readouterr().out
+    with zipfile.ZipFile(data_dir / "Set5.zip") as archive:
+        archive.extractall(data_dir)
+    unpacked, own = (superresolution.benchmark(n) for n in ("Set5", str(data_dir / "Set5")))
+    for a, b, c in zip(*(x.values() for x in (zipped, unpacked, own)), strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, c)
+    with pytest.raises(ValueError, match="nowhere"):
+        superresolution.benchmark(str(data_dir / "nowhere"))
+
+
+def test_photographs_to_train_on_and_to_choose_by(data_dir, capsys):
+    write_archive(data_dir / "BSDS500_train_test.zip", [(50, 60)] * 21 + [(40, 90)])
+    crops, kept = superresolution.crops(48, 4, seed=1)
+    assert (crops.name, crops.standin, len(crops.photographs), len(kept)) == (
+        "BSDS500",
+        False,
+        19,
+        2,
+    )
+    assert "21.png (90 x 40 is less than 48)" in capsys.readouterr().out
+    shown = {photo.tobytes() for photo in crops.photographs}
+    assert not shown & {photo.tobytes() for photo in kept}
+    write_archive(data_dir / "DIV2K_train_HR.zip", [(48, 48)] * 3)
+    assert superresolution.crops(48)[0].name == "DIV2K"
+    folder = data_dir / "mine"
+    folder.mkdir()
+    Image.new("RGB", (50, 50)).save(folder / "a.png")
+    Image.new("RGB", (50, 50)).save(folder / "b.png")
+    assert superresolution.crops(48, folder=folder)[0].name == "mine"
+    with pytest.raises(ValueError, match="size=50"):
+        superresolution.crops(50)
+
+
+def test_standins_are_named_and_kept_apart(monkeypatch, capsys):
+    monkeypatch.setenv("STANDIN", "always")
+    crops, _ = superresolution.crops()
+    assert crops.standin
+    assert crops.name.startswith("STAND-IN")
+    superresolution.benchmark("Set5")
+    assert "STAND-IN for Set5, 3 images" in capsys.readouterr().out
+    assert not set(superresolution.STANDINS["train"]) & set(superresolution.STANDINS["test"])
 
 
 @needs_data
@@ -21,9 +88,7 @@ needs_data = pytest.mark.skipif(not (SET5 and SET14), reason="DATA_DIR holds no 
     ids=["Set5", "Set14"],
 )
 def test_bicubic_gets_the_published_numbers(path, psnr, ssim, wide):
-    found = superresolution.measure(
-        photographs.originals(path, keep_grey=True), superresolution.bicubic
-    )
+    found = superresolution.measure(superresolution.benchmark(path.stem), superresolution.bicubic)
     assert found["PSNR"] == pytest.approx(psnr, abs=0.01)
     assert found["SSIM"] == pytest.approx(ssim, abs=0.002)
     assert found["SSIM, wide"] == pytest.approx(wide, abs=0.002)
@@ -127,8 +192,6 @@ def test_tiles_give_what_the_whole_image_gives():
 
 
 def test_originals_keep_size_and_greyscale_and_skip_the_small(tmp_path, capsys):
-    from PIL import Image
-
     sizes = {"a.png": (20, 30), "b.png": (8, 40), "c.png": (24, 24)}
     rng = np.random.default_rng(0)
     pixels = {

@@ -184,7 +184,7 @@ def mnist(batch_size: int = 64, seed: int = 0, split: str = "train") -> ImageDat
     """
     if split not in ("train", "test"):
         raise ValueError(f"split={split!r}: use 'train' or 'test'.")
-    name, arrays, standin = _find("MNIST", _mnist_file, _digits_standin)
+    name, arrays, standin = find("MNIST", _mnist_file, _digits_standin)
     images, labels = arrays[f"x_{split}"][..., None], arrays[f"y_{split}"].astype("int64")
     if not 1 <= batch_size <= len(images):
         raise ValueError(f"batch_size={batch_size}: {name} ({split}) has {len(images)} images.")
@@ -225,7 +225,7 @@ def horse2zebra(
     def standin() -> dict[str, np.ndarray]:
         return {k: _horses_standin(side, 60 if split == "train" else 12, k == "B") for k in "AB"}
 
-    name, found, is_standin = _find("horse2zebra", real, standin)
+    name, found, is_standin = find("horse2zebra", real, standin)
     return UnpairedData(name, is_standin, found["A"], found["B"], image_size, batch_size, seed)
 
 
@@ -277,7 +277,7 @@ def _horses_standin(side: int, n: int, striped: bool) -> np.ndarray:
     return np.stack(images).clip(0, 255).astype("uint8")
 
 
-def _find(
+def find(
     name: str, real: Callable[[], dict[str, np.ndarray]], standin: Callable[[], dict]
 ) -> tuple[str, dict, bool]:
     """Return (name, arrays, is it a stand-in) as STANDIN has it; the order of every data set."""

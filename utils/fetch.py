@@ -22,7 +22,8 @@ def has_hash(expected: str) -> Callable[[Path], None]:
     """Return a check for `download`: the file's SHA-256 is this one, 64 hex digits."""
 
     def check(path: Path) -> None:
-        found = sha256(path.read_bytes())
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != expected:
             raise ValueError(f"{path.name} has the SHA-256 {found}, expected was {expected}")
 

@@ -10,16 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import skimage.data
 import tensorflow as tf
 from PIL import Image
 from skimage import color
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from utils import datasets, images, metrics
+from utils import datasets, fetch, images, metrics, photographs
 
 SCALE = 4
+DIV2K_URLS = (
+    "https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_train_HR.zip",
+    "http://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_train_HR.zip",
+    "https://huggingface.co/datasets/goodfellowliu/DIV2K/resolve/main/DIV2K_train_HR.zip",
+)
+DIV2K_HASH = "9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335"
+BENCHMARK_URL = "https://github.com/HedgehogCode/tensorflow-datasets-bw/releases/download/0.0.1rc/"
+BENCHMARKS = {"Set5": 5, "Set14": 14}  # images
+STANDINS = {  # photographs that scikit-image installs
+    "train": ("astronaut", "rocket", "hubble_deep_field", "immunohistochemistry", "retina"),
+    "test": ("chelsea", "coffee", "camera"),
+}
 
 
 def cut(image: np.ndarray) -> np.ndarray:
@@ -119,6 +133,86 @@ def measure(
     for image in map(cut, originals.values()):
         found.append(compare(image, method(resize(image, 1 / SCALE))))
     return {name: float(np.mean([row[name] for row in found])) for name in found[0]}
+
+
+def benchmark(name: str) -> dict[str, np.ndarray]:
+    """Load the images of a benchmark, by name: uint8, (height, width, 3, or 1 for greyscale).
+
+    Args:
+        name: "Set5" (Bevilacqua et al. 2012), "Set14" (Zeyde et al. 2010), or a folder of yours.
+            The first two are looked for in DATA_DIR, as a folder or a zip archive, then in Keras'
+            cache, then downloaded. Where they are not to be had, photographs of scikit-image
+            stand in and are named as a stand-in.
+
+    Raises:
+        ValueError: a folder does not exist, or holds no image of 64 x 64 or more.
+        FileNotFoundError: nothing was found, and STANDIN=never.
+    """
+
+    def load(source: Path) -> dict[str, np.ndarray]:
+        return photographs.originals(source, smallest=64, keep_grey=True)
+
+    def check(path: Path) -> None:
+        if len(load(path)) != BENCHMARKS[name]:
+            raise ValueError(f"it does not hold the {BENCHMARKS[name]} images of {name}")
+
+    def real() -> dict[str, np.ndarray]:
+        here = fetch.in_data_dir(name)
+        return load(here or fetch.download(f"{name}.zip", [f"{BENCHMARK_URL}{name}.zip"], check))
+
+    if name not in BENCHMARKS:
+        return load(Path(name))
+    title, found, _ = datasets.find(name, real, lambda: _standin("test"))
+    print(f"Data: {title}, {len(found)} images")
+    return found
+
+
+def crops(
+    size: int = 96, batch_size: int = 16, seed: int = 0, folder: str | Path = ""
+) -> tuple[Crops, list[np.ndarray]]:
+    """Load photographs to train on, and a few that are kept apart to choose the best weights by.
+
+    Looks in DATA_DIR for DIV2K_train_HR (800 photographs of 2,000 pixels, a folder or a zip
+    archive), then for BSDS500_train_test.zip (400 of 481 x 321), then in Keras' cache for DIV2K,
+    then downloads it, 3.5 GB. Where nothing is to be had, photographs of scikit-image stand in
+    and are named as a stand-in. They are decoded once, to a temporary file.
+
+    Args:
+        size: height and width of a crop; smaller photographs are skipped by name.
+        batch_size: crops a batch.
+        seed: decides order, place, flip and turn.
+        folder: photographs of your own instead.
+
+    Returns:
+        The crops, and every twentieth photograph, which they do not show.
+
+    Raises:
+        ValueError: there is no photograph that can be used.
+        FileNotFoundError: nothing was found, and STANDIN=never.
+    """
+    if size % SCALE:
+        raise ValueError(f"size={size}: take a multiple of {SCALE}, for instance 96.")
+    here = fetch.in_data_dir("DIV2K_train_HR") or fetch.in_data_dir("DIV2K_train_HR.zip")
+    bsds = None if here or folder else fetch.in_data_dir("BSDS500_train_test.zip")
+    name = Path(folder).name if folder else "BSDS500" if bsds else "DIV2K"
+
+    def real() -> dict[str, np.ndarray]:
+        source = folder or here or bsds
+        if not source:
+            print("DIV2K is looked for in Keras' cache, then downloaded: 3.5 GB.")
+            check = fetch.has_hash(DIV2K_HASH)
+            source = fetch.download("DIV2K_train_HR.zip", DIV2K_URLS, check)
+        return photographs.originals(source, smallest=size)
+
+    title, found, standin = datasets.find(name, real, lambda: _standin("train"))
+    photos = list(found.values())
+    kept = [photo for i, photo in enumerate(photos) if i % 20]
+    print(f"Data: {title}, {len(kept)} photographs, and {len(photos) - len(kept)} to choose by")
+    return Crops(title, standin, kept, size, batch_size, seed), photos[::20]
+
+
+def _standin(split: str) -> dict[str, np.ndarray]:
+    return {n: np.atleast_3d(getattr(skimage.data, n)()) for n in STANDINS[split]}
 
 
 @dataclass(frozen=True)
