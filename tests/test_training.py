@@ -358,6 +358,64 @@ def test_metrics_say_what_was_trained(capsys):
     assert found["seconds"] > 0
 
 
+def damage(path, how, rng):
+    content = bytearray(path.read_bytes())
+    if how == "truncated":
+        path.write_bytes(content[: rng.integers(len(content))])
+    elif how == "flipped":
+        content[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        path.write_bytes(content)
+    elif how == "empty":
+        path.write_bytes(b"")
+    else:
+        path.unlink()
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped", "empty", "missing"])
+def test_a_damaged_round_is_named_and_the_one_before_is_used(tmp_path, monkeypatch, capsys, how):
+    monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "straight"))
+    straight = toy.make()
+    toy.fit(straight, 3)
+    monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "damaged"))
+    trainer = toy.make()
+    toy.fit(trainer, 2)
+    newest = trainer.folder / "rounds" / "round-00002.npz"
+    damage(newest, how, np.random.default_rng(len(how)))
+    capsys.readouterr()
+    resumed = toy.make()
+    toy.fit(resumed, 3)
+    printed = capsys.readouterr().out
+    assert "Going on after round 1 of 3" in printed
+    assert ("round-00002.npz is damaged" in printed) == (how != "missing")
+    assert same(toy.state(straight), toy.state(resumed))
+
+
+def test_no_flipped_bit_passes_in_silence(tmp_path):
+    """What is read is what was written, or nothing: 200 damaged copies of a small round."""
+    state = {"a/000": np.arange(50, dtype="float32"), "history": np.array("[]")}
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "outputs" / "toy" / "smoke"
+    (folder / "rounds").mkdir(parents=True)
+    for i in range(200):
+        checkpoints.save_round(folder, 1, state)
+        path = folder / "rounds" / "round-00001.npz"
+        damage(path, ("flipped", "truncated")[i % 2], rng)
+        try:
+            found = checkpoints.load_round(folder)
+        except ValueError as error:
+            assert "RESTART=1" in str(error)  # noqa: PT017
+        else:
+            assert same(found, state)
+
+
+def test_a_damaged_run_json_is_named():
+    trainer = toy.make()
+    toy.fit(trainer, 1)
+    (trainer.folder / "run.json").write_text('{"constants": {')
+    with pytest.raises(ValueError, match=r"run\.json is damaged"):
+        toy.fit(toy.make(), 2)
+
+
 @pytest.fixture
 def record(monkeypatch, tmp_path):
     """A finished `long` toy run, made the record of its lesson."""

@@ -72,12 +72,22 @@ def save_round(folder: Path, number: int, state: dict[str, np.ndarray]) -> None:
 
 
 def load_round(folder: Path) -> dict[str, np.ndarray] | None:
-    """Return the state of the newest round, or None where there is none."""
-    found = sorted((folder / "rounds").glob("round-*.npz"))
-    if not found:
-        return None
-    with np.load(found[-1], allow_pickle=False) as file:
-        return dict(file)
+    """Return the state of the newest round that can be read, or None where there is no round.
+
+    Raises:
+        ValueError: there are rounds, but none can be read.
+    """
+    found = sorted((folder / "rounds").glob("round-*.npz"), reverse=True)
+    for path in found:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return dict(file)
+        except Exception as error:  # whatever a damaged archive raises
+            print(f"{shown(path)} is damaged ({error}): the round before is used.")
+    if found:
+        where = shown(folder)
+        raise ValueError(f"No round in {where} can be read. Set RESTART=1 to set it aside.")
+    return None
 
 
 def write_history(folder: Path, history: list[dict[str, float]]) -> None:
@@ -109,7 +119,13 @@ def _write(path: Path, text: str) -> None:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        where = shown(path)
+        raise ValueError(f"{where} is damaged: {error}. Remove it to go on without it.") from error
 
 
 def record_folder(lesson: str) -> Path:
