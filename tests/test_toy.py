@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image, ImageColor
 
 from utils import images, toy
 
@@ -122,8 +123,14 @@ def test_frames_go_into_a_small_gif(game, tmp_path):
     for frame in game.frames:
         assert frame.shape == (1, 240, 480, 3)
         assert frame.dtype == np.uint8
-    path = images.save_gif(tmp_path / "toy.gif", game.frames, levels=16)
+    colours = {tuple(c) for f in game.frames for c in f.reshape(-1, 3)}
+    assert len(colours) <= 16
+    path = images.save_gif(tmp_path / "toy.gif", game.frames)
     assert path.stat().st_size < 130_000
+    with Image.open(path) as gif:
+        shown = {c for _, c in gif.convert("RGB").getcolors()}
+    for name in toy.REAL, toy.FAKE:  # the colours of the points survive
+        assert ImageColor.getrgb(name) in shown <= {*colours}
 
 
 def test_arrows_and_score_belong_to_the_losses_given():
@@ -131,5 +138,5 @@ def test_arrows_and_score_belong_to_the_losses_given():
     still = toy.play(lambda x: 0 * tf.reduce_sum(x), discriminator_loss, rounds=1, updates=3)
     assert still.history[0]["mean"] == still.history[1]["mean"]
     game = toy.play(generator_loss, discriminator_loss, rounds=0)
-    black = [(x.frames[0][0, :, :240] < 40).all(-1).sum() for x in (still, game)]
+    black = [(x.frames[0][0, :, :240] == 0).all(-1).sum() for x in (still, game)]
     assert black[1] > 2 * black[0]

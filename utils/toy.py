@@ -10,11 +10,12 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgba_array
 from matplotlib.figure import Figure
+from PIL import Image
 from scipy import stats
 
-from utils import runtime
+from utils import images, runtime
 
 MEAN = np.array([1.0, 0.5])  # of the real points
 COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.8]])
@@ -206,4 +207,9 @@ def _frame(
     scale = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006}
     left.quiver(*fake[:25].T, *arrows[:25].T, **scale)
     canvas.draw()
-    return np.array(canvas.buffer_rgba())[None, ..., :3]
+    # The same few colours in all frames make a small GIF.
+    colours = [*SURFACE(np.linspace(0, 1, 11)), *to_rgba_array(["k", "gray", REAL, FAKE, GROUND])]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(images.to_uint8(2 * np.array(colours)[:, :3] - 1).tobytes())
+    rgb = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    return np.asarray(rgb.quantize(palette=palette, dither=Image.Dither.NONE).convert("RGB"))[None]
