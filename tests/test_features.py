@@ -7,7 +7,7 @@ import pytest
 import skimage.data
 import tensorflow as tf
 
-from utils import features, fetch, metrics
+from utils import features, fetch, metrics, superresolution
 
 PATH = fetch.in_data_dir(features.SQUEEZENET_FILE)
 needs_weights = pytest.mark.skipif(PATH is None, reason="DATA_DIR holds no SqueezeNet weights")
@@ -102,3 +102,50 @@ def test_where_nothing_can_be_had_an_untrained_network_stands_in(monkeypatch, ca
     monkeypatch.setenv("STANDIN", "never")
     with pytest.raises(OSError, match="no network"):
         features.of_photographs()
+
+
+def test_the_content_network_is_vgg_with_its_own_preprocessing(monkeypatch):
+    """Blue first, the means of ImageNet taken off, the layer of phi 5,4, divided by 12.75."""
+
+    def vgg(**options):
+        inputs = keras.layers.Input((None, None, 3))
+        x = keras.layers.Activation("linear", name="block5_conv4")(inputs)
+        return keras.Model(inputs, keras.layers.Rescaling(7)(x))
+
+    monkeypatch.setattr(keras.applications, "VGG19", vgg)
+    network = features.content_network()
+    assert network.name == "VGG19"
+    images = photographs()
+    expected = (images[..., ::-1] - np.array([103.939, 116.779, 123.68])) / 12.75
+    np.testing.assert_allclose(metrics.in_batches(network, images), expected, atol=1e-4)
+
+
+def test_where_no_weights_can_be_had_the_content_is_the_pixels(monkeypatch, capsys):
+    def refused(*arguments, **options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(keras.applications, "VGG19", refused)
+    monkeypatch.setattr(fetch, "download", refused)
+    network = features.content_network()
+    assert network.name == "pixels"
+    assert capsys.readouterr().out.count("no network") == 2
+    x = photographs() / np.float32(127.5) - 1
+    np.testing.assert_array_equal(metrics.in_batches(network, x), x)
+
+
+@needs_weights
+def test_squeezenet_gives_a_content_loss_like_that_of_pixels(monkeypatch):
+    """Measured on other photographs than its factor comes from, so within a factor of 2."""
+    monkeypatch.setattr(keras.applications, "VGG19", None)
+    network = features.content_network()
+    assert network.name == "SqueezeNet"
+    assert not network.trainable_variables
+    photos = [skimage.data.chelsea(), skimage.data.coffee(), skimage.data.astronaut()]
+    crops = superresolution.Crops("three", False, photos, 96, 24, 1)
+    lr, hr = next(iter(crops.from_step(0)))
+    small = np.rint(lr.numpy() * 255).astype("uint8")
+    blurred = np.stack([superresolution.bicubic(x) for x in small]) / np.float32(127.5) - 1
+    content = [metrics.in_batches(network, x) for x in (hr, blurred)]
+    assert content[0].shape == (24, 11, 11, 256)
+    ratio = np.mean((content[0] - content[1]) ** 2) / np.mean((hr - blurred) ** 2)
+    assert 0.5 < ratio < 2
