@@ -341,6 +341,32 @@ def test_a_variable_that_would_not_be_saved_is_an_error():
         trainer.fit(toy.data(), 1, 2, lambda: np.zeros((1, 28, 28, 1)))
 
 
+def test_a_network_that_does_not_change_is_used_and_not_saved():
+    frozen, network = (
+        keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+        for _ in "ab"
+    )
+    frozen.trainable = False
+
+    def step(batch):
+        return {
+            "loss": tf.reduce_mean(frozen(batch, training=True) + network(batch, training=True))
+        }
+
+    def fit(**options):
+        trainer = training.Trainer("toy", step, {}, network=network, **options)
+        trainer.fit(toy.data(), 1, 2, lambda: np.zeros((1, 28, 28, 1)))
+        return trainer
+
+    with pytest.raises(ValueError, match="`frozen` that this Trainer does not have"):
+        fit()
+    before = frozen.get_weights()
+    trainer = fit(frozen=[frozen])
+    assert {key.split("/")[0] for key in trainer.variables} == {"steps", "network"}
+    for a, b in zip(before, frozen.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_an_optimizer_that_is_not_built_is_named():
     with pytest.raises(ValueError, match="my_optimizer is not built"):
         training.Trainer("toy", toy.generator_loss, {}, my_optimizer=keras.optimizers.Adam())

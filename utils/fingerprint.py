@@ -7,7 +7,7 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -68,7 +68,7 @@ def used_by(step: Callable) -> dict[str, Any]:
     return found
 
 
-def check_owned(step: Callable, parts: dict[str, Any]) -> None:
+def check_owned(step: Callable, parts: Iterable[Any]) -> None:
     """Check that the networks and optimizers that a step refers to are these parts.
 
     Raises:
@@ -77,7 +77,7 @@ def check_owned(step: Callable, parts: dict[str, Any]) -> None:
     names = inspect.getclosurevars(step)
     for name, value in {**names.globals, **names.nonlocals}.items():
         changes = isinstance(value, keras.Model | keras.optimizers.Optimizer)
-        if changes and not any(value is part for part in parts.values()):
+        if changes and not any(value is part for part in parts):
             raise ValueError(
                 f"train_step uses a `{name}` that this Trainer does not have. If you ran its "
                 "cell again, run all cells below it again too; else pass it to Trainer."

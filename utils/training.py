@@ -33,6 +33,8 @@ class Trainer:
             where there is no such value.
         record: names of the networks that the record keeps, for instance "averaged_generator";
             by default all, their averages and their best.
+        frozen: networks that the step uses and does not change. They are not saved, and what
+            they are belongs into the constants.
         **parts: everything that changes in training, by name: networks, built optimizers,
             `tf.random.Generator`, `tf.Module`.
 
@@ -57,6 +59,7 @@ class Trainer:
         average: dict[str, float] | None = None,
         balance: float | None = math.log(4),
         record: Sequence[str] | None = None,
+        frozen: Sequence[keras.Model] = (),
         **parts: Any,
     ) -> None:
         self.lesson, self.step, self.constants, self.parts = lesson, train_step, constants, parts
@@ -64,7 +67,7 @@ class Trainer:
         self.frames: list[np.ndarray] = []
         self.folder: Path | None = None
         self.panel = monitor.Panel(self)
-        self.decays, self.balance = average or {}, balance
+        self.decays, self.balance, self.frozen = average or {}, balance, frozen
         self.averaged, self.best = ({n: _copy(parts[n]) for n in self.decays} for _ in range(2))
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False, name="steps")
         self.variables = {"steps": self.steps}
@@ -113,7 +116,7 @@ class Trainer:
         """
         self.dataset, self.rounds, self.steps_per_round = dataset, rounds, steps_per_round
         self.sample, self.score, self.score_every = sample, score, score_every
-        check_owned(self.step, self.parts)
+        check_owned(self.step, [*self.parts.values(), *self.frozen])
         prints = fingerprint(self.step, self.parts, self.constants, dataset.name)
         self.folder = checkpoints.open_folder(self.lesson, prints)
         state = checkpoints.load_round(self.folder)
@@ -195,10 +198,10 @@ class Trainer:
         return results
 
     def _check_that_all_is_saved(self) -> None:
-        saved = {
-            id(v.handle if isinstance(v, tf.Variable) else v.value.handle)  # Keras wraps them
-            for v in self.variables.values()
-        }
+        owned = list(self.variables.values())
+        owned += [v for network in self.frozen for v in network.variables]
+        # Keras wraps TensorFlow's variables.
+        saved = {id(v.handle if isinstance(v, tf.Variable) else v.value.handle) for v in owned}
         graph = tf.compat.v1.get_default_graph()  # what is being traced, with what it captured
         if any(t.dtype == tf.resource and id(t) not in saved for t, _ in graph.captures):
             raise ValueError(
