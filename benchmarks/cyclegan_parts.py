@@ -23,9 +23,6 @@ from utils import datasets, features, images, metrics, runtime, training
 from utils.options import ROOT
 
 PAGE = "drafts/07_cyclegan"
-NETWORKS = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")
-PARTS = (*NETWORKS, "g_optimizer", "d_optimizer", "pool_a", "pool_b", "rng")
-NAMES = {*PARTS, "schedule", "g_variables", "d_variables"}
 HALF = [
     (
         f"generator_{way}(fake_{kind}, training=True)",
@@ -45,16 +42,16 @@ SHOWN = (11, 27, 49, 68, 90)  # test horses
 def train(number: int, changes: list[tuple[str, str]], test: datasets.UnpairedData):
     """Train the page with changes to its text; return the averaged generators, there and back."""
     runtime.start(1)
-    page = pages.definitions(PAGE, NAMES, changes)
+    page = pages.definitions(PAGE, pages.CYCLEGAN_NAMES, changes)
     keras.utils.set_random_seed(page.SEED)
     trainer = training.Trainer(
         f"benchmarks/cyclegan_{number}",
         page.train_step,
         runtime.constants(vars(page)),
         {"generator_ab": page.AVERAGE, "generator_ba": page.AVERAGE},
-        **{name: getattr(page, name) for name in PARTS},
+        **{name: getattr(page, name) for name in pages.CYCLEGAN_PARTS},
     )
-    there, back = (trainer.averaged[name] for name in NETWORKS[:2])
+    there, back = (trainer.averaged[name] for name in pages.CYCLEGAN_NETWORKS[:2])
     data = datasets.horse2zebra(page.IMAGE_SIZE, page.BATCH_SIZE, page.SEED)
     trainer.fit(
         data,

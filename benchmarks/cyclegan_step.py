@@ -21,9 +21,6 @@ from tests import pages
 from utils import runtime
 
 PAGE = "drafts/07_cyclegan"
-NETWORKS = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")
-PARTS = (*NETWORKS, "g_optimizer", "d_optimizer", "pool_a", "pool_b", "rng")
-NAMES = {*PARTS, "schedule", "g_variables", "d_variables"}
 TURNS = {128: 9, 256: 5}
 CALLS = {128: 3, 256: 1}
 
@@ -38,8 +35,8 @@ def lesson(size: int):
         for line in cell.source.splitlines()
         if line.split(" = ")[0] in values
     ]
-    page = pages.definitions(PAGE, NAMES, changes)
-    return page.train_step, [getattr(page, name) for name in NETWORKS]
+    page = pages.definitions(PAGE, pages.CYCLEGAN_NAMES, changes)
+    return page.train_step, [getattr(page, name) for name in pages.CYCLEGAN_NETWORKS]
 
 
 def tutorial(networks: list[keras.Model], identity: bool):

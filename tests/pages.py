@@ -10,6 +10,9 @@ import nbformat
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 PARTS = ("generator", "discriminator", "g_optimizer", "d_optimizer", "rng")
+CYCLEGAN_NETWORKS = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")
+CYCLEGAN_PARTS = (*CYCLEGAN_NETWORKS, "g_optimizer", "d_optimizer", "pool_a", "pool_b", "rng")
+CYCLEGAN_NAMES = {*CYCLEGAN_PARTS, "schedule", "g_variables", "d_variables"}
 
 
 def cells(lesson, kind="code"):

@@ -10,15 +10,12 @@ from tests import pages
 from utils import datasets, runtime, steps, training
 
 PAGE = "drafts/07_cyclegan"
-NETWORKS = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")
-PARTS = (*NETWORKS, "g_optimizer", "d_optimizer", "pool_a", "pool_b", "rng")
-NAMES = {*PARTS, "schedule", "g_variables", "d_variables"}
 
 
 def page(**changes):
     """Return the page's definitions at `smoke`, with fresh networks of one seed."""
     keras.utils.set_random_seed(1)
-    found = pages.definitions(PAGE, NAMES)
+    found = pages.definitions(PAGE, pages.CYCLEGAN_NAMES)
     vars(found).update(changes)
     return found
 
@@ -46,7 +43,7 @@ def test_the_papers_sizes():
     generator = found.resnet_generator(32, 2, 1)
     assert generator.output_shape == (None, 32, 32, 3)
     assert np.abs(generator(batch(32)[0], training=False)).max() <= 1
-    kernels = [w for n in NETWORKS for w in getattr(found, n).weights if w.ndim == 4]
+    kernels = [w for n in pages.CYCLEGAN_NETWORKS for w in getattr(found, n).weights if w.ndim == 4]
     flat = np.concatenate([np.ravel(w) for w in kernels])
     assert np.std(flat) == pytest.approx(0.02, rel=0.02)
 
@@ -106,25 +103,33 @@ def test_both_cycle_losses_reach_both_generators(identity):
 
 
 def test_each_update_moves_its_own_networks_only():
-    for kind, still in ("g", NETWORKS[2:]), ("d", NETWORKS[:2]):
+    for kind, still in ("g", pages.CYCLEGAN_NETWORKS[2:]), ("d", pages.CYCLEGAN_NETWORKS[:2]):
         found = page()
         other = keras.optimizers.SGD(0.0)
         other.build(found.d_variables if kind == "g" else found.g_variables)
         setattr(found, "d_optimizer" if kind == "g" else "g_optimizer", other)
-        before = {name: arrays(getattr(found, name).variables) for name in NETWORKS}
+        before = {name: arrays(getattr(found, name).variables) for name in pages.CYCLEGAN_NETWORKS}
         found.train_step(batch())
-        for name in NETWORKS:
+        for name in pages.CYCLEGAN_NETWORKS:
             assert same(before[name], arrays(getattr(found, name).variables)) == (name in still)
 
 
 def test_exchanging_a_and_b_exchanges_the_losses():
     found, mirror, (a, b) = page(), page(), batch()
-    for ours, theirs in zip(NETWORKS, (*NETWORKS[1::-1], *NETWORKS[:1:-1]), strict=True):
+    for ours, theirs in zip(
+        pages.CYCLEGAN_NETWORKS,
+        (*pages.CYCLEGAN_NETWORKS[1::-1], *pages.CYCLEGAN_NETWORKS[:1:-1]),
+        strict=True,
+    ):
         getattr(mirror, theirs).set_weights(getattr(found, ours).get_weights())
     results, mirrored = found.train_step((a, b)), mirror.train_step((b, a))
     for name, value in results.items():
         assert float(value) == pytest.approx(float(mirrored[name]), rel=1e-5), name
-    for ours, theirs in zip(NETWORKS, (*NETWORKS[1::-1], *NETWORKS[:1:-1]), strict=True):
+    for ours, theirs in zip(
+        pages.CYCLEGAN_NETWORKS,
+        (*pages.CYCLEGAN_NETWORKS[1::-1], *pages.CYCLEGAN_NETWORKS[:1:-1]),
+        strict=True,
+    ):
         pairs = zip(getattr(found, ours).weights, getattr(mirror, theirs).weights, strict=True)
         for x, y in pairs:
             np.testing.assert_allclose(x, y, atol=5e-4)  # Adam's first step is a sign
@@ -196,7 +201,7 @@ def run(rounds, kill_after=None):
         found.train_step,
         runtime.constants(vars(found)),
         {"generator_ab": 0.9},
-        **{name: getattr(found, name) for name in PARTS},
+        **{name: getattr(found, name) for name in pages.CYCLEGAN_PARTS},
     )
     trainer.fit(data, kill_after or rounds, 3, lambda: np.zeros((1, 2, 2, 3)))
     return trainer

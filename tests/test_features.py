@@ -20,6 +20,16 @@ def photographs(side=64):
     )
 
 
+@pytest.fixture
+def no_network(monkeypatch):
+    def refused(*arguments, **options):
+        raise OSError("no network")
+
+    for network in "InceptionV3", "VGG19":
+        monkeypatch.setattr(keras.applications, network, refused)
+    monkeypatch.setattr(fetch, "download", refused)
+
+
 @needs_weights
 def test_squeezenet_is_what_its_file_says():
     """The fire modules written out with tf.nn, by the names of the file, on Caffe's input."""
@@ -89,12 +99,7 @@ def test_inception_is_preferred_and_sees_its_size(monkeypatch):
     assert found.max() <= 1.01
 
 
-def test_where_nothing_can_be_had_an_untrained_network_stands_in(monkeypatch, capsys):
-    def refused(*arguments, **options):
-        raise OSError("no network")
-
-    monkeypatch.setattr(keras.applications, "InceptionV3", refused)
-    monkeypatch.setattr(fetch, "download", refused)
+def test_where_nothing_can_be_had_an_untrained_network_stands_in(no_network, monkeypatch, capsys):
     network = features.of_photographs()
     assert network.name.startswith("STAND-IN")
     assert "weights could not be had either. no network" in capsys.readouterr().out
@@ -120,12 +125,7 @@ def test_the_content_network_is_vgg_with_its_own_preprocessing(monkeypatch):
     np.testing.assert_allclose(metrics.in_batches(network, images), expected, atol=1e-4)
 
 
-def test_where_no_weights_can_be_had_the_content_is_the_pixels(monkeypatch, capsys):
-    def refused(*arguments, **options):
-        raise OSError("no network")
-
-    monkeypatch.setattr(keras.applications, "VGG19", refused)
-    monkeypatch.setattr(fetch, "download", refused)
+def test_where_no_weights_can_be_had_the_content_is_the_pixels(no_network, capsys):
     network = features.content_network()
     assert network.name == "pixels"
     assert capsys.readouterr().out.count("no network") == 2
