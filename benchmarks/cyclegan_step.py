@@ -20,7 +20,7 @@ import tensorflow as tf
 from tests import pages
 from utils import runtime
 
-PAGE = "drafts/07_cyclegan"
+PAGE = "07_cyclegan"
 TURNS = {128: 9, 256: 5}
 CALLS = {128: 3, 256: 1}
 

@@ -9,7 +9,7 @@ from keras import layers
 from tests import pages
 from utils import datasets, runtime, steps, training
 
-PAGE = "drafts/07_cyclegan"
+PAGE = "07_cyclegan"
 
 
 def page(**changes):

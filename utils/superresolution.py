@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 import skimage.data
 import tensorflow as tf
@@ -129,17 +130,26 @@ def measure(
     originals: dict[str, np.ndarray],
     method: Callable[[np.ndarray], np.ndarray],
     shrink: Callable[[np.ndarray], np.ndarray] = shrink,
+    content: keras.Model | None = None,
 ) -> dict[str, float]:
-    """Return the means over images of what `compare` finds.
+    """Return the means over images of what `compare` finds, and of the content loss.
 
     Args:
         originals: uint8 images by name, (height, width, 1 or 3).
         method: enlarges an uint8 image four times: `bicubic`, for instance.
         shrink: makes the small image; another than the protocol's is a mistake to show.
+        content: adds "content": the mean squared difference of this network's features,
+            (n, height, width, 3) in [-1, 1] -> features.
     """
     found = []
     for image in map(cut, originals.values()):
-        found.append(compare(image, method(shrink(image))))
+        enlarged = method(shrink(image))
+        found.append(compare(image, enlarged))
+        if content:
+            pair = np.stack(np.broadcast_arrays(image, enlarged))
+            found[-1]["content"] = float(
+                np.mean(np.diff(metrics.in_batches(content, pair), axis=0) ** 2)
+            )
     return {name: float(np.mean([row[name] for row in found])) for name in found[0]}
 
 

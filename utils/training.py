@@ -239,7 +239,7 @@ class Trainer:
             diversity = metrics.diversity(self.frames[-1]) / metrics.diversity(real)
             row["diversity"] = round(diversity, 4)
         due = row["round"] % self.score_every == 0 or row["round"] == self.rounds
-        row["score"] = round(float(self.score()), 4) if self.score and due else None
+        row["score"] = float(f"{self.score():.5g}") if self.score and due else None
         if row["score"] is not None and all(s is None or row["score"] < s for s in known):
             for name, network in self.averaged.items():
                 self.best[name].set_weights(network.get_weights())
