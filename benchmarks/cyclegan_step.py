@@ -8,6 +8,7 @@ the same random images, in turns, in float32 and in the default precision. Nothi
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 import time
@@ -25,10 +26,10 @@ TURNS = {128: 9, 256: 5}
 CALLS = {128: 3, 256: 1}
 
 
-def lesson(size: int):
+def lesson(size: int, identity: bool):
     """Return the page's step at a size of the paper, and its four networks."""
     values = {"IMAGE_SIZE": size, "WIDTH": 64, "BLOCKS": 9 if size == 256 else 6}
-    values |= {"BATCH_SIZE": 1}
+    values |= {"BATCH_SIZE": 1, "LAMBDA_IDENTITY": 5.0 * identity}
     changes = [
         (line, f"{line.split(' = ')[0]} = {values[line.split(' = ')[0]]}")
         for cell in pages.cells(PAGE)
@@ -85,31 +86,31 @@ def main() -> None:
     """Time all, print the table in Markdown."""
     runtime.start(1)
     precisions = dict.fromkeys(("float32", runtime.training_precision()))
-    print("| size | precision | tutorial | tutorial without identity | lesson 07 | ratios |")
+    print("| size | precision | identity loss | tutorial | lesson 07 | ratio |")
     print("|---|---|---|---|---|---|")
-    for size in TURNS:
-        ours, networks = lesson(size)
-        steps = [
-            tf.function(s) for s in (tutorial(networks, True), tutorial(networks, False), ours)
-        ]
+    for size, precision in itertools.product(TURNS, precisions):
         batch = tuple(tf.random.stateless_uniform((2, 1, size, size, 3), (1, 1), -1, 1))
-        for precision in precisions:
-            found = [[] for _ in steps]
-            with runtime.precision(precision):
-                for turn in range(TURNS[size] + 1):
-                    for step, seconds in zip(steps, found, strict=True):
-                        began = time.perf_counter()
-                        for _ in range(CALLS[size]):
-                            results = step(batch)
-                        [float(x) for x in results.values()]  # waits for the last one
-                        if turn:  # the first compiles
-                            seconds.append((time.perf_counter() - began) / CALLS[size])
-            all_, without, lesson_ = (statistics.median(x) for x in found)
-            print(
-                f"| {size} | {precision} | {all_:.2f} s | {without:.2f} s | {lesson_:.2f} s |",
-                end="",
+        lessons = {identity: lesson(size, identity) for identity in (True, False)}
+        steps = {}
+        for identity, (ours, networks) in lessons.items():
+            steps["tutorial", identity] = tf.function(tutorial(networks, identity))
+            steps["lesson", identity] = tf.function(ours)
+        found = {name: [] for name in steps}
+        with runtime.precision(precision):
+            for turn in range(TURNS[size] + 1):
+                for name, step in steps.items():
+                    began = time.perf_counter()
+                    for _ in range(CALLS[size]):
+                        results = step(batch)
+                    [float(x) for x in results.values()]  # waits for the last one
+                    if turn:  # the first compiles
+                        found[name].append((time.perf_counter() - began) / CALLS[size])
+        for identity in lessons:
+            theirs, ours = (
+                statistics.median(found[name, identity]) for name in ("tutorial", "lesson")
             )
-            print(f" {all_ / lesson_:.2f}, {without / lesson_:.2f} |", flush=True)
+            cells = f"{'yes' if identity else 'no'} | {theirs:.2f} s | {ours:.2f} s"
+            print(f"| {size} | {precision} | {cells} | {theirs / ours:.2f} |", flush=True)
     print(f"\n{runtime.device()}, {runtime.versions()}")
 
 

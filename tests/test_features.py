@@ -118,7 +118,7 @@ def test_the_content_network_is_vgg_with_its_own_preprocessing(monkeypatch):
         return keras.Model(inputs, keras.layers.Rescaling(7)(x))
 
     monkeypatch.setattr(keras.applications, "VGG19", vgg)
-    network = features.content_network()
+    network = features.content_network(light=False)
     assert network.name == "VGG19"
     images = photographs()
     expected = (images[..., ::-1] - np.array([103.939, 116.779, 123.68])) / 12.75
@@ -126,7 +126,7 @@ def test_the_content_network_is_vgg_with_its_own_preprocessing(monkeypatch):
 
 
 def test_where_no_weights_can_be_had_the_content_is_the_pixels(no_network, capsys):
-    network = features.content_network()
+    network = features.content_network(light=False)
     assert network.name == "pixels"
     assert capsys.readouterr().out.count("no network") == 2
     x = photographs() / np.float32(127.5) - 1

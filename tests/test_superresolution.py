@@ -206,3 +206,16 @@ def test_originals_keep_size_and_greyscale_and_skip_the_small(tmp_path, capsys):
         np.testing.assert_array_equal(image, pixels[name])
     assert "b.png (40 x 8 is less than 16)" in capsys.readouterr().out
     assert photographs.originals(tmp_path)["c.png"].shape == (24, 24, 3)
+
+
+def test_the_content_loss_is_measured_over_whole_images():
+    """With pixels for features it is the mean squared error in [-1, 1], border included."""
+    pixels = keras.Sequential([layers.Input((None, None, 3)), layers.Identity()])
+    cat, camera = skimage.data.chelsea()[:80, :64], skimage.data.camera()[:64, :64, None]
+    found = superresolution.measure(
+        {"cat": cat, "camera": camera}, superresolution.bicubic, content=pixels
+    )
+    blurred = [superresolution.bicubic(superresolution.shrink(x)) for x in (cat, camera)]
+    pairs = zip((cat, camera), blurred, strict=True)
+    expected = np.mean([np.mean(((x.astype(float) - y) / 127.5) ** 2) for x, y in pairs])
+    assert found["content"] == pytest.approx(expected, rel=1e-4)

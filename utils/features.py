@@ -53,29 +53,33 @@ def squeezenet(last: int = 9, trained: bool = True) -> keras.Model:
     return network
 
 
-def content_network() -> keras.Model:
+def content_network(light: bool = True) -> keras.Model:
     """Return the network whose features the content loss compares: images in [-1, 1] -> features.
 
     VGG19 up to its last convolution, after the activation, divided by 12.75 (Ledig et al. 2017,
-    section 3.2: phi 5,4), where Keras' weights can be had. Else SqueezeNet up to its fifth fire
+    section 3.2: phi 5,4), where Keras' weights can be had. Or SqueezeNet up to its fifth fire
     module, a fiftieth of the arithmetic, divided by 269: then the loss of bicubic enlargement
     is the mean squared error of its pixels, in [-1, 1], as the paper's factor is meant to give.
     Else the pixels themselves, which is the paper's SRGAN-MSE. The name of the network says which.
+
+    Args:
+        light: take SqueezeNet even where VGG19 can be had.
     """
     inputs = layers.Input((None, None, 3))
-    try:
-        vgg = keras.applications.VGG19(include_top=False)
-        vgg.trainable = False
-        x = imagenet_utils.preprocess_input((inputs + 1) * 127.5, mode="caffe")
-        x = keras.Model(vgg.input, vgg.get_layer("block5_conv4").output)(x)
-        return keras.Model(inputs, layers.Rescaling(1 / 12.75)(x), name="VGG19")
-    except Exception as error:  # get_file raises bare Exception for HTTP errors
-        print(f"VGG19 could not be had. {error}")
+    if not light:
+        try:
+            vgg = keras.applications.VGG19(include_top=False)
+            vgg.trainable = False
+            x = imagenet_utils.preprocess_input((inputs + 1) * 127.5, mode="caffe")
+            x = keras.Model(vgg.input, vgg.get_layer("block5_conv4").output)(x)
+            return keras.Model(inputs, layers.Rescaling(1 / 12.75)(x), name="VGG19")
+        except Exception as error:  # get_file raises bare Exception for HTTP errors
+            print(f"VGG19 could not be had. {error}")
     try:
         x = layers.Rescaling(1 / 269)(squeezenet(last=5)(inputs))
         return keras.Model(inputs, x, name="SqueezeNet")
     except OSError as error:
-        print(f"SqueezeNet could not be had either. {error}")
+        print(f"SqueezeNet could not be had. {error}")
     return keras.Model(inputs, inputs, name="pixels")
 
 

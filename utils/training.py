@@ -33,8 +33,8 @@ class Trainer:
             where there is no such value.
         record: names of the networks that the record keeps, for instance "averaged_generator";
             by default all, their averages and their best.
-        frozen: networks that the step uses and does not change. They are not saved, and what
-            they are belongs into the constants.
+        frozen: networks that the step uses and does not change. They are not saved; a network
+            of another name makes another run.
         **parts: everything that changes in training, by name: networks, built optimizers,
             `tf.random.Generator`, `tf.Module`.
 
@@ -62,7 +62,8 @@ class Trainer:
         frozen: Sequence[keras.Model] = (),
         **parts: Any,
     ) -> None:
-        self.lesson, self.step, self.constants, self.parts = lesson, train_step, constants, parts
+        self.lesson, self.step, self.parts = lesson, train_step, parts
+        self.constants = constants | ({"frozen": [n.name for n in frozen]} if frozen else {})
         self.history: list[dict[str, float]] = []
         self.frames: list[np.ndarray] = []
         self.folder: Path | None = None

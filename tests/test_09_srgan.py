@@ -1,0 +1,182 @@
+"""Lesson 09: the networks of the paper, its losses, and two stages that resume exactly."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import skimage.data
+import tensorflow as tf
+from keras import layers
+
+from tests import pages
+from utils import runtime, superresolution, training
+
+PAGE = "drafts/09_srgan"
+NETWORKS = ("generator", "discriminator", "content")
+
+
+def page():
+    """Return the page's definitions at `smoke`, with networks and optimizers of one seed."""
+    keras.utils.set_random_seed(1)
+    found = pages.definitions(PAGE, ("cross_entropy", "mean_square"))
+    found.generator = found.srresnet(found.WIDTH, found.BLOCKS)
+    found.discriminator = found.crop_discriminator(found.HR_SIZE, found.WIDTH)
+    found.content = keras.Sequential(
+        [layers.Input((None, None, 3)), layers.Conv2D(4, 3, activation="relu")]
+    )
+    found.content.trainable = False
+    found.optimizer, found.g_optimizer = (found.adam(found.generator, 1) for _ in range(2))
+    found.d_optimizer = found.adam(found.discriminator, 1)
+    return found
+
+
+def crops():
+    photos = [skimage.data.chelsea(), skimage.data.coffee()]
+    return superresolution.Crops("two photographs", False, photos, 48, 2, 1)
+
+
+def batch():
+    return next(iter(crops().from_step(0)))
+
+
+def arrays(network):
+    return [keras.ops.convert_to_numpy(v).copy() for v in network.variables]
+
+
+def changed(before, network):
+    pairs = zip(before, arrays(network), strict=True)
+    return any(not np.array_equal(x, y) for x, y in pairs)
+
+
+def test_the_papers_sizes():
+    """Convolutions with biases, a slope a channel, and four numbers of batch norm a channel."""
+    found = page()
+
+    def conv(kernel, before, after):
+        return kernel**2 * before * after + after
+
+    block = 2 * (conv(3, 64, 64) + 4 * 64) + 64
+    double = conv(3, 64, 256) + 64
+    expected = conv(9, 3, 64) + 64 + 16 * block + conv(3, 64, 64) + 4 * 64
+    assert expected + 2 * double + conv(9, 64, 3) == 1_554_883
+    assert found.srresnet(64, 16).count_params() == 1_554_883
+    plan = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 512)]
+    expected = sum(conv(3, *sides) for sides in (*plan, (512, 512)))
+    expected += sum(4 * after for _, after in plan[1:]) + 4 * 512
+    expected += 6 * 6 * 512 * 1024 + 1024 + 1024 + 1
+    discriminator = found.crop_discriminator(96, 64)
+    assert discriminator.count_params() == expected
+    assert discriminator.output_shape == (None, 1)
+
+
+def test_the_generator_takes_any_size_and_stays_in_range():
+    generator = page().generator
+    for size in (12, 12), (7, 30):
+        image = generator(np.random.default_rng(0).uniform(0, 1, (1, *size, 3)))
+        assert image.shape == (1, 4 * size[0], 4 * size[1], 3)
+        assert np.abs(image).max() <= 1
+
+
+def test_the_untrained_generator_draws_no_checkerboard():
+    """Its first convolutions to the shuffles make four equal channels."""
+    found = page()
+    generator = found.srresnet(8, 1)
+    last = generator.layers[-1]
+    before = keras.Model(generator.input, last.input)
+    large = before(np.random.default_rng(0).uniform(0, 1, (1, 6, 6, 3)).astype("float32"))
+    squares = np.asarray(large).reshape(12, 2, 12, 2, 8)
+    np.testing.assert_allclose(squares, squares[:, :1, :, :1] + 0 * squares, atol=1e-6)
+
+
+def test_measuring_uses_the_averages_of_batch_norm():
+    generator, small = page().generator, np.zeros((8, 8, 3), "uint8")
+    before = arrays(generator)
+    made = superresolution.enlarge(generator, small)
+    assert not changed(before, generator)
+    expected = generator(np.zeros((1, 8, 8, 3)), training=False)
+    np.testing.assert_allclose(made / 127.5 - 1, expected[0], atol=1 / 127)
+
+
+def test_losses_by_hand():
+    found = page()
+    undecided = tf.zeros((4, 1))
+    assert float(found.discriminator_loss(undecided, undecided)) == pytest.approx(math.log(4))
+    assert float(found.generator_loss(undecided)) == pytest.approx(math.log(2))
+    logits = tf.constant([[2.0], [-1.0]])
+    expected = np.mean(np.log1p(np.exp([-2.0, 1.0])))  # -log sigmoid
+    assert float(found.generator_loss(logits)) == pytest.approx(expected, rel=1e-5)
+    assert float(found.mean_square(tf.ones((2, 3)), -tf.ones((2, 3)))) == 4
+
+
+def test_each_update_moves_its_own_network_and_never_the_content():
+    for still in ("generator", "discriminator"):
+        found = page()
+        optimizer = keras.optimizers.SGD(0.0)
+        optimizer.build(getattr(found, still).trainable_variables)
+        setattr(found, f"{still[0]}_optimizer", optimizer)
+        before = {n: [np.array(v) for v in getattr(found, n).trainable_variables] for n in NETWORKS}
+        kept = arrays(found.content)
+        found.train_step(batch())
+        for name in NETWORKS[:2]:
+            now = getattr(found, name).trainable_variables
+            same = all(np.array_equal(x, y) for x, y in zip(before[name], now, strict=True))
+            assert same == (name == still), name
+        assert not changed(kept, found.content)
+
+
+def test_the_weight_of_the_adversarial_loss():
+    """Without features the generator's gradient is that of 1e-3 times its loss."""
+    found, (lr, hr) = page(), batch()
+    found.content = keras.Sequential([layers.Input((48, 48, 3)), layers.Rescaling(0.0)])
+    variables = found.generator.trainable_variables
+    found.g_optimizer = keras.optimizers.SGD(1.0)
+    found.g_optimizer.build(variables)
+    with tf.GradientTape() as tape:
+        logits = found.discriminator(found.generator(lr, training=True), training=True)
+        loss = found.generator_loss(logits)
+    expected = tape.gradient(loss, variables)
+    before = [np.array(v) for v in variables]
+    found.train_step((lr, hr))
+    moved = [x - np.array(v) for x, v in zip(before, variables, strict=True)]
+    largest = max(np.abs(g).max() for g in expected)
+    for found_, gradient in zip(moved, expected, strict=True):
+        np.testing.assert_allclose(found_, 1e-3 * gradient, atol=2e-3 * 1e-3 * largest + 1e-7)
+
+
+def test_the_first_stage_learns_a_crop():
+    found, (lr, hr) = page(), batch()
+    found.optimizer = keras.optimizers.Adam(1e-3)
+    found.optimizer.build(found.generator.trainable_variables)
+    losses = [float(found.mse_step((lr, hr))["mse"]) for _ in range(20)]
+    assert losses[-1] < losses[0] / 2
+
+
+def run(stage, rounds, kill_after=None):
+    found = page()
+    parts = {"generator": found.generator, "optimizer": found.optimizer}
+    if stage == "train_step":
+        parts = {"generator": found.generator, "discriminator": found.discriminator}
+        parts |= {"g_optimizer": found.g_optimizer, "d_optimizer": found.d_optimizer}
+    trainer = training.Trainer(
+        stage,
+        getattr(found, stage),
+        runtime.constants(vars(found)),
+        {"generator": 0.9},
+        frozen=(found.content,),
+        **parts,
+    )
+    trainer.fit(crops(), kill_after or rounds, 2, lambda: np.zeros((1, 2, 2, 3)))
+    return trainer
+
+
+@pytest.mark.parametrize("stage", ["mse_step", "train_step"])
+def test_a_resumed_run_is_the_straight_one(stage, tmp_path, monkeypatch):
+    monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "straight"))
+    straight = run(stage, 4)
+    monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "halves"))
+    run(stage, 4, kill_after=2)
+    resumed = run(stage, 4)
+    assert "content" not in {key.split("/")[0] for key in straight.variables}
+    for key, variable in straight.variables.items():
+        np.testing.assert_array_equal(variable, resumed.variables[key], err_msg=key)
