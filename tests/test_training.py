@@ -1,7 +1,9 @@
 """Trainer, rounds, fingerprint, record: nothing is lost, nothing old is trained."""
 
+import contextlib
 import csv
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -299,10 +301,80 @@ def test_nan_stops_the_run_and_keeps_the_last_good_round():
     trainer = toy.make(g_loss=loss)
     trainer.variables["broken"] = broken
     trainer._initial["broken"] = np.zeros((), "float32")
-    with pytest.raises(FloatingPointError, match="g_loss became nan in round 2"):
+    with pytest.raises(FloatingPointError, match=r"g_loss became nan in step 6 \(round 2\)"):
         toy.fit(trainer, 3, [Break()])
     assert metrics_of(trainer)["status"] == "interrupted at 1 of 3"
     assert all(np.isfinite(v).all() for k, v in toy.state(trainer).items() if k != "broken")
+
+
+@contextlib.contextmanager
+def files_of_at_most(size):
+    """Let the system refuse to write more into a file, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [10_000, 100_000])  # of a round of half a megabyte
+def test_a_full_disk_is_named_and_the_rounds_before_are_kept(size):
+    trainer = toy.make()
+    toy.fit(trainer, 1)
+    with files_of_at_most(size), pytest.raises(OSError, match="Round 2 could not be saved in out"):
+        toy.fit(trainer, 3)
+    assert metrics_of(trainer)["status"] == "interrupted at 1 of 3"
+    assert [p.name for p in (trainer.folder / "rounds").iterdir()] == [
+        "round-00000.npz",
+        "round-00001.npz",
+    ]
+    toy.fit(trainer, 3)
+    straight = toy.make(constants={"OTHER": 1})
+    toy.fit(straight, 3)
+    assert same(toy.state(trainer), toy.state(straight))
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "file" / "outputs"))
+    with pytest.raises(OSError, match=r"cannot be written to: Not a directory\. Set OUTPUT_DIR"):
+        toy.fit(toy.make(), 1)
+
+
+def test_memory_of_the_device():
+    class Full(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if trainer.history:
+                raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
+
+    trainer = toy.make()
+    with pytest.raises(MemoryError, match=r"saved up to round 1 of 2\)\. Lower BATCH_SIZE, now 8"):
+        toy.fit(trainer, 2, [Full()])
+    toy.fit(trainer, 2)
+    assert metrics_of(trainer)["status"] == "done, 2 of 2"
+
+
+def test_a_second_process_in_the_same_folder_waits_and_stops(monkeypatch):
+    trainer = toy.make()
+    toy.fit(trainer, 1)
+    before = [(p.name, p.stat().st_mtime_ns) for p in sorted(trainer.folder.rglob("*"))]
+    lock = trainer.folder.parent / f".{trainer.folder.name}.lock"
+    script = f"import filelock, time; lock = filelock.FileLock({str(lock)!r}); lock.acquire()"
+    script += "; print('locked', flush=True); time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert other.stdout.readline() == b"locked\n"
+    monkeypatch.setattr(checkpoints, "WAIT", 0.3)
+    for restart in "0", "1":
+        monkeypatch.setenv("RESTART", restart)
+        with pytest.raises(OSError, match=r"Another process trains in outputs/toy/smoke\. Wait"):
+            toy.fit(toy.make(), 2)
+    assert before == [(p.name, p.stat().st_mtime_ns) for p in sorted(trainer.folder.rglob("*"))]
+    other.kill()  # the lock does not outlive it
+    other.wait()
+    monkeypatch.setenv("RESTART", "0")
+    toy.fit(trainer, 2)
+    assert metrics_of(trainer)["status"] == "done, 2 of 2"
 
 
 def test_networks_built_again_are_never_trained_by_an_old_step():

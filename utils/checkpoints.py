@@ -13,14 +13,17 @@ finished run wherever constants, networks, losses and data are the same.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
 import keras
 import numpy as np
 
@@ -29,6 +32,7 @@ from utils.fingerprint import differences
 from utils.options import ROOT, option, output_dir
 
 KEEP = 3  # rounds
+WAIT = 10.0  # seconds, for another process that trains in the same folder
 
 
 def shown(path: Path) -> str:
@@ -37,11 +41,21 @@ def shown(path: Path) -> str:
     return path.relative_to(base).as_posix()
 
 
-def open_folder(lesson: str, prints: dict[str, Any]) -> Path:
-    """Return the folder for this fingerprint, made and marked with it.
+@contextlib.contextmanager
+def open_folder(lesson: str, prints: dict[str, Any]) -> Iterator[Path]:
+    """Give the folder for this fingerprint, marked with it, and keep other processes out.
 
     The first run of a preset gets `<preset>`, a changed one `<preset>-<8 hex digits>`.
-    RESTART=1 sets an existing run aside as `<folder>-previous`.
+    RESTART=1 sets an existing run aside as `<folder>-previous`. The lock ends with the block,
+    or with the process.
+
+    Args:
+        lesson: name of the lesson.
+        prints: of `fingerprint`.
+
+    Raises:
+        OSError: the folder cannot be written to, or another process trains in it.
+        ValueError: its run.json is damaged.
     """
     folder = output_dir() / lesson / runtime.preset()
     found = _read_json(folder / "run.json")
@@ -51,22 +65,46 @@ def open_folder(lesson: str, prints: dict[str, Any]) -> Path:
         changed = ", ".join(differences(found, prints))
         print(f"Not the run in {shown(folder)} (changed: {changed}): this one is {shown(own)}.")
         folder = own
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = folder.parent / f".{folder.name}.lock"
+            stack.enter_context(filelock.FileLock(lock, timeout=WAIT))
+            _prepare(folder, prints)
+        except filelock.Timeout:
+            raise OSError(
+                f"Another process trains in {shown(folder)}. Wait until it is done, or stop it, "
+                "then run again. To train beside it, set OUTPUT_DIR to another folder."
+            ) from None
+        except OSError as error:
+            reason = error.strerror or error
+            raise OSError(
+                f"{folder} cannot be written to: {reason}. Set OUTPUT_DIR to a folder that can."
+            ) from error
+        yield folder
+
+
+def _prepare(folder: Path, prints: dict[str, Any]) -> None:
     if option("RESTART") == "1" and (folder / "run.json").exists():
         previous = folder.with_name(folder.name + "-previous")
         shutil.rmtree(previous, ignore_errors=True)
         folder.rename(previous)
         print(f"RESTART=1: the earlier run is now in {shown(previous)}.")
+    if _read_json(folder / "run.json") not in (None, prints):
+        raise OSError("another run has just begun there")
     (folder / "rounds").mkdir(parents=True, exist_ok=True)
     _write(folder / "run.json", json.dumps(prints, indent=1))
-    return folder
 
 
 def save_round(folder: Path, number: int, state: dict[str, np.ndarray]) -> None:
     """Write a round's state and drop all but the last KEEP rounds."""
     rounds = folder / "rounds"
     temporary = rounds / "saving.npz"
-    np.savez(temporary, **state)
-    os.replace(temporary, rounds / f"round-{number:05d}.npz")
+    try:
+        np.savez(temporary, **state)
+        os.replace(temporary, rounds / f"round-{number:05d}.npz")
+    finally:
+        temporary.unlink(missing_ok=True)  # of no use where the disk is full
     for old in sorted(rounds.glob("round-*.npz"))[:-KEEP]:
         old.unlink()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from utils import checkpoints, images, metrics, monitor, runtime
+from utils import checkpoints, images, loop, metrics, monitor, runtime
 from utils.datasets import ImageData, UnpairedData
 from utils.fingerprint import check_owned, fingerprint
 
@@ -113,15 +112,24 @@ class Trainer:
 
         Raises:
             FloatingPointError: a result is NaN or infinite; the last good round is kept.
+            MemoryError: the device's memory is full; the last round is kept.
+            OSError: the folder cannot be written to, or another process trains in it.
             ValueError: the step uses variables that would not be saved.
         """
         self.dataset, self.rounds, self.steps_per_round = dataset, rounds, steps_per_round
         self.sample, self.score, self.score_every = sample, score, score_every
         check_owned(self.step, [*self.parts.values(), *self.frozen])
         prints = fingerprint(self.step, self.parts, self.constants, dataset.name)
-        self.folder = checkpoints.open_folder(self.lesson, prints)
+        with checkpoints.open_folder(self.lesson, prints) as self.folder:
+            done = self._open(prints)
+            if done < rounds:
+                self._train(done, callbacks)
+        return self.history
+
+    def _open(self, prints: dict[str, Any]) -> int:
+        """Set the state to that of the last round, or of the record; return the rounds done."""
         state = checkpoints.load_round(self.folder)
-        recorded = None if state else checkpoints.load_record(self.lesson, prints, rounds)
+        recorded = None if state else checkpoints.load_record(self.lesson, prints, self.rounds)
         if recorded:
             kept, known = recorded
             # It has no optimizers. A network that it lacks is the averaged one.
@@ -129,7 +137,8 @@ class Trainer:
             state = {k: kept.get(f"averaged_{k.removeprefix('best_')}", v) for k, v in start}
             state |= kept
         self.restore(state)
-        done, where = len(self.history), checkpoints.shown(self.folder)
+        done, rounds = len(self.history), self.rounds
+        where = checkpoints.shown(self.folder)
         if recorded:
             checkpoints.write_history(self.folder, self.history)
             checkpoints.write_metrics(self.folder, known)
@@ -137,31 +146,39 @@ class Trainer:
         if done >= rounds:
             print(f"Done, {done} of {rounds} rounds (RESTART=1 to train anew), in {where}.")
             self.panel.on_train_end()
-            return self.history
+            return done
         print(f"Going on after round {done} of {rounds}" if done else f"{rounds} rounds", end="")
-        print(f", {steps_per_round} steps a round, in {where}.")
+        print(f", {self.steps_per_round} steps a round, in {where}.")
         if state is None:
             self._end_round()
         self._write_metrics()  # says "interrupted" from here on, whatever kills the run
-        model = _Compiled(self.update)
+        return done
+
+    def _train(self, done: int, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+        """Run Keras' `fit` over the compiled step; whatever stops it, the last round stands."""
+        ends = loop.Rounds(self.history, self.steps_per_round, self._end_round)
         try:
             with runtime.precision(runtime.training_precision()):
-                model.fit(
-                    dataset.from_step(done * steps_per_round),
-                    epochs=rounds,
+                loop.Compiled(self.update).fit(
+                    self.dataset.from_step(done * self.steps_per_round),
+                    epochs=self.rounds,
                     initial_epoch=done,
-                    steps_per_epoch=steps_per_round,
+                    steps_per_epoch=self.steps_per_round,
                     shuffle=False,
                     verbose=0,
-                    callbacks=[_Rounds(self), self.panel, *callbacks],
+                    callbacks=[ends, self.panel, *callbacks],
                 )
-        except (KeyboardInterrupt, FloatingPointError) as error:
+        except (KeyboardInterrupt, ArithmeticError, OSError, tf.errors.OpError) as error:
             self.restore(checkpoints.load_round(self.folder))
-            if isinstance(error, FloatingPointError):
+            saved = f"saved up to round {len(self.history)} of {self.rounds}"
+            if isinstance(error, tf.errors.ResourceExhaustedError):
+                raise MemoryError(
+                    f"The device's memory is full ({saved}). Lower BATCH_SIZE, now "
+                    f"{self.dataset.batch_size}, or the size of images or networks."
+                ) from error
+            if not isinstance(error, KeyboardInterrupt):
                 raise
-            saved = len(self.history)
-            print(f"Interrupted: saved up to round {saved} of {rounds}. Run again to go on.")
-        return self.history
+            print(f"Interrupted: {saved}. Run again to go on.")
 
     def restore(self, state: dict[str, np.ndarray] | None) -> None:
         """Set all variables, the history and the frames; None is the state at the start.
@@ -187,7 +204,8 @@ class Trainer:
     def update(self, batch: tf.Tensor) -> dict[str, tf.Tensor]:
         """Run the training step on a batch, then move the averages. This is what `fit` compiles."""
         results = self.step(batch)
-        self._check_that_all_is_saved()
+        frozen = [v for network in self.frozen for v in network.variables]
+        loop.check_all_is_saved([*self.variables.values(), *frozen])
         self.steps.assign_add(1)
         # The average is short at first, so that the untrained weights are soon forgotten.
         n = tf.cast(self.steps, tf.float32)
@@ -198,28 +216,10 @@ class Trainer:
                     mean.assign(decay * mean + (1.0 - decay) * value)
         return results
 
-    def _check_that_all_is_saved(self) -> None:
-        owned = list(self.variables.values())
-        owned += [v for network in self.frozen for v in network.variables]
-        # Keras wraps TensorFlow's variables.
-        saved = {id(v.handle if isinstance(v, tf.Variable) else v.value.handle) for v in owned}
-        graph = tf.compat.v1.get_default_graph()  # what is being traced, with what it captured
-        if any(t.dtype == tf.resource and id(t) not in saved for t, _ in graph.captures):
-            raise ValueError(
-                "train_step uses a variable that this Trainer does not save. Pass what owns it to "
-                "Trainer by name."
-            )
-
     def _end_round(self, means: dict[str, float] | None = None, seconds: float = 0) -> None:
         """Save the state before the first round, or after a round with its means."""
         done = len(self.history) + bool(means)
         if means:
-            wrong = [name for name, value in means.items() if not np.isfinite(value)]
-            if wrong:
-                raise FloatingPointError(
-                    f"{wrong[0]} became {means[wrong[0]]} in round {done}: the training has "
-                    f"diverged. Round {done - 1} is kept. Try a lower learning rate."
-                )
             row = {"round": done, "step": int(self.steps), "seconds": round(seconds, 2)}
             self.history.append(row | {k: round(v, 6) for k, v in means.items()})
         with runtime.precision("float32"):
@@ -228,9 +228,16 @@ class Trainer:
             self._measure()
         state = {"history": np.array(json.dumps(self.history)), "frames": np.stack(self.frames)}
         state |= self._values()
-        checkpoints.save_round(self.folder, done, state)
-        checkpoints.write_history(self.folder, self.history)
-        self._write_metrics()
+        try:
+            checkpoints.save_round(self.folder, done, state)
+            checkpoints.write_history(self.folder, self.history)
+            self._write_metrics()
+        except OSError as error:
+            where = checkpoints.shown(self.folder)
+            raise OSError(
+                f"Round {done} could not be saved in {where}: {error.strerror or error}. The "
+                "rounds before it are kept. Make room there, then run again to go on."
+            ) from error
 
     def _measure(self) -> None:
         """Add diversity and score to the history's last row, and keep the best weights."""
@@ -266,38 +273,3 @@ def _copy(network: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(network)
     copy.set_weights(network.get_weights())
     return copy
-
-
-class _Compiled(keras.Model):
-    """What Keras' `fit` runs. Made anew for each `fit`, so that it is never an old step."""
-
-    def __init__(self, step: Callable[[tf.Tensor], dict[str, tf.Tensor]]) -> None:
-        super().__init__()
-        self.built = True
-        self._step, self._means = step, {}
-        self.compile(jit_compile=bool(runtime.GPUS))  # XLA makes a CPU slower
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        return list(self._means.values())
-
-    def train_step(self, batch: tf.Tensor) -> dict[str, tf.Tensor]:
-        for name, value in self._step(batch).items():
-            if name not in self._means:
-                self._means[name] = keras.metrics.Mean(name=name)
-            self._means[name].update_state(value)
-        return {name: mean.result() for name, mean in self._means.items()}
-
-
-class _Rounds(keras.callbacks.Callback):
-    def __init__(self, trainer: Trainer) -> None:
-        super().__init__()
-        self.trainer = trainer
-        self.seconds = trainer.history[-1]["seconds"] if trainer.history else 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.began = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.seconds += time.perf_counter() - self.began
-        self.trainer._end_round({k: float(v) for k, v in logs.items()}, self.seconds)
