@@ -6,7 +6,7 @@ PRESET ?=
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test lint bench lab refresh record address test-oldest clean
+.PHONY: help run test test-kill lint bench lab refresh record address test-oldest clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+: *.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -18,6 +18,9 @@ test: lint        ## all that CI runs: lint, unit tests, every lesson at `smoke`
 	@OUT=$$(mktemp -d) && \
 	  OUTPUT_DIR="$$OUT" PRESET=smoke RESTART= PRECISION= $(PY) -m pytest --nbval-lax tests notebooks; \
 	  status=$$?; rm -rf "$$OUT"; exit $$status
+
+test-kill: $(VENV)/ready ## every lesson that trains, killed at random and run again
+	$(PY) -m pytest -m slow -s tests/test_kill.py
 
 lint: $(VENV)/ready ## ruff over code and lessons
 	$(PY) -m ruff check .
