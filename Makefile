@@ -6,7 +6,7 @@ PRESET ?=
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-kill lint bench lab refresh record address test-oldest clean
+.PHONY: help run test test-kill fuzz lint bench lab refresh record address test-oldest clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+: *.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -21,6 +21,9 @@ test: lint        ## all that CI runs: lint, unit tests, every lesson at `smoke`
 
 test-kill: $(VENV)/ready ## every lesson that trains, killed at random and run again
 	$(PY) -m pytest -m slow -s tests/test_kill.py
+
+fuzz: $(VENV)/ready ## a thousand mutated archives, images, checkpoints and options
+	$(PY) -m pytest -m slow tests/test_fuzz.py
 
 lint: $(VENV)/ready ## ruff over code and lessons
 	$(PY) -m ruff check .

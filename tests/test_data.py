@@ -2,10 +2,14 @@
 
 import http.server
 import itertools
+import os
 import resource
 import shutil
 import socketserver
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -51,23 +55,38 @@ def empty_cache():
 
 @pytest.fixture
 def server(tiny_mnist):
-    """Serve the file at /mnist.npz, half of it at /short, an error at /error, else rubbish."""
-    content, asked = tiny_mnist.read_bytes(), []
+    """Serve the file at /mnist.npz, and what goes wrong with downloads under other names."""
+    content, asked, over = tiny_mnist.read_bytes(), [], threading.Event()
+    half = content[: len(content) // 2]
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             asked.append(self.path)
-            body = {"/mnist.npz": content, "/short": content[: len(content) // 2]}
-            self.send_response(503 if self.path == "/error" else 200)
+            name = self.path[1:]
+            self.send_response({"error": 503, "gone": 404, "redirect": 302}.get(name, 200))
+            if name == "redirect":
+                self.send_header("Location", "/mnist.npz")
+            if name in ("whole", "stall", "break"):
+                self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(body.get(self.path, b"rubbish"))
+            whole = name in ("mnist.npz", "whole", "slow")
+            halves = name in ("short", "stall", "break")
+            time.sleep(0.5 * (name == "slow"))
+            self.wfile.write(content if whole else half if halves else b"rubbish")
+            self.wfile.flush()
+            if name == "stall":
+                over.wait(20)
 
         def log_message(self, *arguments):
             pass
 
-    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as running:
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{running.server_address[1]}", asked
+        over.set()
         running.shutdown()
 
 
@@ -142,13 +161,62 @@ def test_download_then_cache(server, empty_cache, monkeypatch):
     assert asked == ["/mnist.npz"]
 
 
-@pytest.mark.parametrize("bad", ["error", "short", "rubbish"])
-def test_a_mirror_steps_in(server, empty_cache, monkeypatch, bad):
+@pytest.mark.parametrize(
+    ("bad", "times", "words"),
+    [
+        ("error", 1, "503"),
+        ("gone", 1, "404"),
+        ("short", 2, "mnist.npz has the SHA-256 [0-9a-f]{64}, expected was [0-9a-f]{64}"),
+        ("rubbish", 2, "mnist.npz has the SHA-256 [0-9a-f]{64}, expected was [0-9a-f]{64}"),
+        ("break", 1, "got only [0-9]+ out of [0-9]+ bytes"),
+        ("stall", 1, "timed out"),
+    ],
+)
+def test_a_mirror_steps_in(server, empty_cache, monkeypatch, tiny_mnist, bad, times, words):
     url, asked = server
     monkeypatch.delenv("DATA_DIR", raising=False)
-    monkeypatch.setattr(datasets, "MNIST_URLS", (f"{url}/{bad}", f"{url}/mnist.npz"))
-    assert not datasets.mnist(10).standin
-    assert asked == [f"/{bad}"] * (1 if bad == "error" else 2) + ["/mnist.npz"]
+    check, urls = fetch.has_hash(datasets.MNIST_FILE_HASH), [f"{url}/{bad}", f"{url}/mnist.npz"]
+    with pytest.raises(OSError, match=words):
+        fetch.download("mnist.npz", urls[:1], check, timeout=0.5)
+    assert not list(empty_cache.rglob("mnist*"))
+    asked.clear()
+    path = fetch.download("mnist.npz", urls, check, timeout=0.5)
+    assert path.read_bytes() == tiny_mnist.read_bytes()
+    assert asked == [f"/{bad}"] * times + ["/mnist.npz"]
+
+
+@pytest.mark.parametrize("way", ["whole", "redirect"])
+def test_ways_to_send_a_file(server, empty_cache, monkeypatch, tiny_mnist, way):
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    path = fetch.download("mnist.npz", [f"{server[0]}/{way}"], lambda path: None)
+    assert path.read_bytes() == tiny_mnist.read_bytes()
+
+
+def test_what_a_killed_process_left_is_not_taken_for_the_file(
+    server, empty_cache, monkeypatch, tiny_mnist
+):
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    empty_cache.mkdir(parents=True)
+    (empty_cache / "mnist.npz").write_bytes(tiny_mnist.read_bytes()[:1000])
+    check = fetch.has_hash(datasets.MNIST_FILE_HASH)
+    path = fetch.download("mnist.npz", [f"{server[0]}/mnist.npz"], check)
+    assert path.read_bytes() == tiny_mnist.read_bytes()
+
+
+def test_two_processes_fetch_a_file_once(server, tmp_path, tiny_mnist):
+    url, asked = server
+    script = (
+        f"from utils import fetch; print(chr(10), fetch.download('f.npz', [{url + '/slow'!r}], "
+    )
+    script += f"fetch.has_hash({datasets.MNIST_FILE_HASH!r})))"
+    environment = {k: v for k, v in os.environ.items() if k != "DATA_DIR"}
+    environment |= {"KERAS_HOME": str(tmp_path)}
+    options = {"stdout": subprocess.PIPE, "text": True, "env": environment}
+    both = [subprocess.Popen([sys.executable, "-c", script], **options) for _ in range(2)]
+    paths = {running.communicate()[0].splitlines()[-1].strip() for running in both}
+    assert asked == ["/slow"]
+    assert Path(paths.pop()).read_bytes() == tiny_mnist.read_bytes()
+    assert not paths
 
 
 def test_a_bad_download_is_never_taken_for_the_data(server, empty_cache, monkeypatch):

@@ -1,7 +1,11 @@
 """photographs: what lies in a folder or an archive is used correctly or skipped by name."""
 
 import io
+import pathlib
+import struct
+import warnings
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -84,6 +88,44 @@ def test_broken_images_are_named_and_skipped(folder, capsys):
     said = capsys.readouterr().out
     assert "3 of 6 images skipped" in said
     assert all(name in said for name in ("cut.jpg", "empty.png", "text.png"))
+
+
+def header_of_a_png(width, height):
+    """Return a PNG that claims to be large, and ends there."""
+    fields = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    check = struct.pack(">I", zlib.crc32(fields))
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + fields + check
+
+
+def test_odd_files_are_used_or_skipped_by_name(tmp_path, monkeypatch, capsys):
+    (tmp_path / "말 사진.png").write_bytes(encoded())
+    (tmp_path / "ending.png").write_bytes(encoded(ending="jpeg"))
+    (tmp_path / "one pixel.png").write_bytes(encoded(size=(1, 1)))
+    (tmp_path / "huge.png").write_bytes(header_of_a_png(30_000, 30_000))
+    (tmp_path / "large.png").write_bytes(header_of_a_png(10_000, 10_000))
+    (tmp_path / "locked.png").write_bytes(encoded())
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "nowhere.png").symlink_to(tmp_path / "gone.png")
+    read = pathlib.Path.read_bytes
+
+    def read_bytes(path):
+        if path.name == "locked.png":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(pathlib.Path, "read_bytes", read_bytes)
+    with warnings.catch_warnings(action="ignore"):
+        assert photographs.load(tmp_path, 16).shape == (3, 16, 16, 3)
+    said = capsys.readouterr().out
+    assert "3 of 6 images skipped" in said
+    assert "huge.png (Image size (900000000 pixels) exceeds" in said
+    assert "large.png (10000 x 10000 pixels are too many)" in said
+    assert "locked.png ([Errno 13] Permission denied)" in said
+
+
+def test_an_empty_folder_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="holds no image that can be used"):
+        photographs.load(tmp_path, 16)
 
 
 def test_nothing_usable_is_an_error(tmp_path):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import filelock
 import keras
 import numpy as np
 
@@ -51,7 +53,7 @@ def download(
     """Return a file from DATA_DIR or Keras' cache, else fetch it from the first address that works.
 
     A file in DATA_DIR is taken as it is. A fetched one that fails its check is fetched once
-    more, then from the next address.
+    more, then from the next address. Where two processes want a file, the second waits for it.
 
     Args:
         name: file name in DATA_DIR and in Keras' cache (`~/.keras/datasets`, or under KERAS_HOME).
@@ -67,6 +69,8 @@ def download(
         return here
     reasons, before = [], socket.getdefaulttimeout()
     socket.setdefaulttimeout(timeout)
+    lock = filelock.FileLock(Path(tempfile.gettempdir(), f"{Path.home().name}-{name}.lock"))
+    lock.acquire()
     try:
         for url in urls:
             for _ in range(2):
@@ -82,20 +86,23 @@ def download(
                     path.unlink()
                     reasons.append(f"{url}: {error}")
     finally:
+        lock.release()
         socket.setdefaulttimeout(before)
     why = "; ".join(dict.fromkeys(reasons))
     raise OSError(f"Put {name} in a folder and set DATA_DIR to that. The download failed: {why}")
 
 
 def check_sums(folder: Path) -> None:
-    """Check the files of a folder against its SHA256SUMS.
+    """Check the files of a folder against its SHA256SUMS, which lists all of them.
 
     Raises:
         ValueError: one is another than it was.
     """
-    for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
-        digest, name = line.split()
-        if sha256((folder / name).read_bytes()) != digest:
+    text = (folder / "SHA256SUMS").read_text(encoding="utf-8", errors="replace")
+    listed = {line[66:]: line[:64] for line in text.splitlines()}
+    there = {path.name for path in folder.iterdir()} - {"SHA256SUMS"}
+    for name in sorted(there | listed.keys()):
+        if name not in there or sha256((folder / name).read_bytes()) != listed.get(name):
             raise ValueError(
                 f"{folder.name}/{name} is damaged: its SHA-256 is not the one in SHA256SUMS. "
                 "Get it again: git checkout outputs/pretrained"
