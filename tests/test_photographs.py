@@ -94,7 +94,7 @@ def header_of_a_png(width, height):
     """Return a PNG that claims to be large, and ends there."""
     fields = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     check = struct.pack(">I", zlib.crc32(fields))
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + fields + check
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + fields + check + b"\0\0\1\0IDAT"
 
 
 def test_odd_files_are_used_or_skipped_by_name(tmp_path, monkeypatch, capsys):
