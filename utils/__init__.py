@@ -17,6 +17,7 @@ Above:
     superresolution  crops to train on, the protocol of measuring, tiles
     checkpoints  the folder of a run: rounds, resume, the record of a finished run
     monitor      the live panel, curves, the health of a run
+    loop         what Keras' `fit` runs: the compiled step, the ends of rounds
     training     Trainer: `fit` over a plain training step
 """
 
