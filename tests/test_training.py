@@ -539,6 +539,8 @@ def test_a_record_is_a_finished_run(record, capsys):
     assert len(trainer.frames) == 3
     assert metrics_of(trainer)["status"] == "done, 2 of 2"
     assert (trainer.folder / "history.csv").exists()
+    card = (checkpoints.record_folder("toy") / "README.md").read_text(encoding="utf-8")
+    assert "Trained on noise, preset `long`: 10 updates" in card
 
 
 def test_a_record_may_keep_the_averaged_networks_only(record, monkeypatch, tmp_path):

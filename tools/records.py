@@ -10,6 +10,13 @@ import numpy as np
 
 from utils import checkpoints, fetch
 
+TERMS = {
+    "MNIST": "those of LeCun, Cortes and Burges",
+    "horse2zebra": "research use: the photographs are from ImageNet",
+    "BSDS500": "cite Arbeláez et al. 2011",
+    "DIV2K": "research use: cite Agustsson and Timofte 2017",
+}
+
 
 def write_record(folder: Path) -> Path:
     """Make a finished run the record of its lesson.
@@ -34,8 +41,34 @@ def write_record(folder: Path) -> Path:
     np.savez_compressed(target / "state.npz", **kept)
     for name in ("run.json", "metrics.json"):
         shutil.copy(folder / name, target / name)
-    write_sums(target, ("state.npz", "run.json", "metrics.json"))
+    write_card(target)
     return target
+
+
+def write_card(folder: Path) -> None:
+    """Write README.md of a record, from its metrics.json, and its SHA256SUMS."""
+    told = checkpoints.read_metrics(folder)
+    lesson, data = told["lesson"], told["data"]
+    versions = ", ".join(f"{k} {v}" for k, v in told["versions"].items() if k != "system")
+    lines = [
+        f"# Weights of lesson {lesson}\n",
+        f"- Trained on {data}, preset `{told['preset']}`: {told['steps']:,} updates in "
+        f"{told['seconds']:,.0f} s, {told['date']}, on {told['device']}, {told['precision']}.",
+        f"- With {versions}.",
+        f"- Made by `make run LESSON={lesson} PRESET=long`, then `make record`.",
+        f"- `state.npz` holds {', '.join(told.get('record', ('all networks',)))} in half "
+        "precision, the history and the frames. `PRESET=long` on the unchanged lesson opens it.",
+        f"- Terms: the project's for the weights; for the data, {TERMS.get(data, 'its owner')}.\n",
+    ]
+    rows = {k: v for k, v in told.get("scores", {}).items() if isinstance(v, dict)}
+    names = {name: 0 for row in rows.values() for name, v in row.items() if np.isscalar(v)}
+    if names:
+        lines += [f"| | {' | '.join(rows)} |", "|---" * (len(rows) + 1) + "|"]
+    for name in names:
+        cells = [f"{row[name]:.4g}" if name in row else "" for row in rows.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_sums(folder, ("README.md", "state.npz", "run.json", "metrics.json"))
 
 
 def write_sums(folder: Path, names: Sequence[str]) -> None:
