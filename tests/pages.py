@@ -20,10 +20,11 @@ def cells(lesson, kind="code"):
     return [cell for cell in notebook.cells if cell.cell_type == kind]
 
 
-def definitions(lesson, names, changes=()):
+def definitions(lesson, names, changes=(), **given):
     """Execute a page's imports, functions, constants and the assignments to `names`.
 
     `changes` are pairs of texts: the first, which the page holds once, becomes the second.
+    What is `given` is there from the start.
     Nothing is shown, downloaded or trained. Returns the module that holds the result.
     """
     source = "\n".join(cell.source for cell in cells(lesson)[1:])
@@ -42,6 +43,7 @@ def definitions(lesson, names, changes=()):
     tree = ast.parse(source)
     tree.body = [node for node in tree.body if wanted(node)]
     module = types.ModuleType(f"page_{lesson}")
+    vars(module).update(given)
     execute(source, f"<{lesson}>", module.__dict__, tree)
     return module
 

@@ -1,0 +1,134 @@
+"""What breaks in lesson 09 without a part of it: trainings at `quick`, a table, a picture.
+
+    python -m benchmarks.srgan_parts
+
+Trains on real photographs, with one seed, in the default precision: half an hour in all on
+2 CPU cores. Can be stopped, and goes on when it is run again. Writes the picture to
+outputs/gallery/09_parts.jpg.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+os.environ |= {"PRESET": "quick", "STANDIN": "never"}
+
+import imageio.v3 as iio
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tests import pages
+from utils import features, images, runtime, superresolution, training
+from utils.options import ROOT
+
+PAGE = "drafts/09_srgan"
+NAMES = ("cross_entropy", "mean_square", "chosen", "small", "blurred", "apart")
+SHOWN = (("Set5", 2), ("Set14", 13))  # a crop of each
+
+
+@dataclasses.dataclass(frozen=True)
+class Changed(superresolution.Crops):
+    """Crops with a mistake in them."""
+
+    change: Callable = None
+
+    def from_step(self, step: int = 0) -> tf.data.Dataset:
+        """Return the batches, changed."""
+        return super().from_step(step).map(self.change)
+
+
+def page_for(name: str, change: Callable | None, content: keras.Model):
+    """Return the page's definitions and what its cells have made before the training."""
+    runtime.start(1)
+    crops, held_out = superresolution.crops(96, 16, 1)
+    page = pages.definitions(PAGE, NAMES, held_out=held_out, superresolution=superresolution)
+    if change:
+        values = {f.name: getattr(crops, f.name) for f in dataclasses.fields(crops)}
+        crops = Changed(**values | {"name": f"{crops.name}, {name}"}, change=change)
+    page.crops, page.content = crops, content
+    page.generator = page.srresnet(page.WIDTH, page.BLOCKS)
+    return page
+
+
+def first_stage(number: int, name: str, change: Callable | None = None) -> training.Trainer:
+    """Train the first stage on crops with a mistake."""
+    page = page_for(name, change, features.content_network())
+    if name == "targets from -2 to 2":  # back to where they belong
+        page.enlarge = lambda network: halved(network)
+    page.optimizer = page.adam(page.generator, page.MSE_ROUNDS)
+    parts = {"generator": page.generator, "optimizer": page.optimizer}
+    score = lambda found: -found["PSNR"]  # noqa: E731
+    lesson = f"benchmarks/srgan_first_{number}"
+    return page.train(lesson, page.mse_step, page.MSE_ROUNDS, score, **parts)
+
+
+def second_stage(number: int, start: list[np.ndarray], content: keras.Model) -> training.Trainer:
+    """Train the second stage from the weights of a first one."""
+    page = page_for("", None, content)
+    page.generator.set_weights(start)
+    page.discriminator = page.crop_discriminator(page.HR_SIZE, page.WIDTH)
+    parts = {"generator": page.generator, "discriminator": page.discriminator}
+    for name in "g_optimizer", "d_optimizer":
+        network = page.generator if name[0] == "g" else page.discriminator
+        parts[name] = page.adam(network, page.GAN_ROUNDS)
+        setattr(page, name, parts[name])
+    score = lambda found: found["content"]  # noqa: E731
+    lesson = f"benchmarks/srgan_second_{number}"
+    parts |= {"frozen": (content,)}
+    return page.train(lesson, page.train_step, page.GAN_ROUNDS, score, **parts)
+
+
+def enlarged(network: keras.Model) -> Callable:
+    """Return what enlarges an uint8 image with a network."""
+    return lambda photo: superresolution.enlarge(network, photo)
+
+
+def halved(network: keras.Model) -> Callable:
+    """Return what enlarges with a network whose results are twice too large."""
+    half = lambda x, training: network(x, training=training) / 2  # noqa: E731
+    return lambda photo: superresolution.enlarge(half, photo)
+
+
+def main() -> None:
+    """Train all, then measure, print the table in Markdown and write the picture."""
+    content = features.content_network()
+    unscaled = keras.Model(content.input, content.layers[-2].output, name="SqueezeNet-unscaled")
+    unscaled.trainable = False
+    first = first_stage(0, "as it is")
+    aliased = first_stage(
+        1, "small images without averaging", lambda lr, hr: ((hr[:, ::4, ::4] + 1) / 2, hr)
+    )
+    wide = first_stage(2, "targets from -2 to 2", lambda lr, hr: (lr, 2 * hr))
+    start = first.best["generator"].get_weights()
+    methods = {
+        "bicubic": superresolution.bicubic,
+        "first stage": enlarged(first.best["generator"]),
+        "its small images made without averaging": enlarged(aliased.best["generator"]),
+        "its targets from -2 to 2, `tanh` up to 1": halved(wide.best["generator"]),
+        "second stage": enlarged(second_stage(0, start, content).best["generator"]),
+        "its features not divided by 269": enlarged(
+            second_stage(1, start, unscaled).best["generator"]
+        ),
+    }
+    sets, pieces = {name: superresolution.benchmark(name) for name in ("Set5", "Set14")}, []
+    print("| | Set5, PSNR | content | Set14, PSNR | content |\n|---|---|---|---|---|")
+    for name, method in methods.items():
+        cells = []
+        for photos in sets.values():
+            found = superresolution.measure(photos, method, content=content)
+            cells += [f"{found['PSNR']:.2f} dB", f"{1000 * found['content']:.2f}"]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    for name, i in SHOWN:
+        photo = superresolution.cut(list(sets[name].values())[i])
+        made = [method(superresolution.shrink(photo)) for method in methods.values()]
+        pieces += [x[80:176, 80:176] * np.ones(3, "uint8") for x in (*made, photo)]
+    sheet = images.grid(np.stack(pieces), columns=len(methods) + 1)
+    iio.imwrite(ROOT / "outputs" / "gallery" / "09_parts.jpg", sheet, quality=90)
+    print(f"\n{runtime.device()}, {runtime.training_precision()}, features of {content.name}")
+
+
+if __name__ == "__main__":
+    main()
