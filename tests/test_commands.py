@@ -13,9 +13,9 @@ import venv
 import nbformat
 import pytest
 
-from tests import pages
+from tests import pages, toy
 from tools import headless, project
-from utils import options, runtime
+from utils import datasets, options, photographs, runtime, steps, superresolution
 from utils.options import ROOT
 
 TOY_LESSON = """
@@ -349,3 +349,21 @@ def test_lessons_run_at_the_preset_that_make_test_asks_for():
     command = [sys.executable, "-c", script]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: toy.fit(toy.make(), 0), "rounds=0: take a whole number, 1 or more"),
+        (lambda: toy.fit(toy.make(), 1, steps=2.5), r"steps_per_round=2\.5: take"),
+        (lambda: toy.fit(toy.make(), 1, score_every=0), "score_every=0: take"),
+        (lambda: steps.ImagePool(0, (4, 4, 3), None), "size=0: take"),
+        (lambda: superresolution.crops(0), "size=0: take"),
+        (lambda: superresolution.crops(96, 0), "batch_size=0: take"),
+        (lambda: datasets.horse2zebra(15), "image_size=15: take a whole number, 16 or more"),
+        (lambda: photographs.load("nowhere.png", -1), "size=-1: take"),
+    ],
+)
+def test_wrong_arguments_are_named_at_once(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

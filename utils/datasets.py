@@ -15,7 +15,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from utils import fetch, photographs
-from utils.options import option
+from utils.options import at_least, option
 
 MNIST_URLS = (
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
@@ -245,8 +245,7 @@ def folder_pair(
 
 
 def _with_margin(image_size: int) -> int:
-    if image_size < 16:
-        raise ValueError(f"image_size={image_size}: take 16 or more, for instance 128.")
+    at_least(16, image_size=image_size)
     return round(image_size * 286 / 256)
 
 

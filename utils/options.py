@@ -27,6 +27,17 @@ def option(name: str) -> str:
     return value
 
 
+def at_least(least: int, **values: int) -> None:
+    """Check arguments that are counts or sizes.
+
+    Raises:
+        ValueError: one is not a whole number, or less than `least`; the message names it.
+    """
+    for name, value in values.items():
+        if value != int(value) or value < least:
+            raise ValueError(f"{name}={value!r}: take a whole number, {least} or more.")
+
+
 def output_dir() -> Path:
     """Return the folder that runs write to: OUTPUT_DIR, else `outputs/` of the project."""
     return Path(os.environ.get("OUTPUT_DIR") or ROOT / "outputs").expanduser().resolve()

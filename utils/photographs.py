@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image, ImageOps
 
+from utils.options import at_least
+
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 IN_MEMORY = 2**30  # bytes; more lies in a temporary file
 LARGEST = 2**26  # bytes of one file
@@ -92,6 +94,7 @@ def load(source: str | Path, size: int, under: str = "") -> np.ndarray:
     Raises:
         ValueError: there is no image that can be used.
     """
+    at_least(1, size=size)
 
     def prepare(data: bytes) -> np.ndarray:
         return np.asarray(decode(data).resize((size, size), Image.Resampling.BICUBIC))

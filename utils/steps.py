@@ -7,6 +7,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from utils.options import at_least
+
 
 def gan_step(
     generator: keras.Model,
@@ -90,13 +92,14 @@ class ImagePool(tf.Module):
     """Up to `size` earlier fakes, kept in variables (Shrivastava et al. 2017, section 2.3).
 
     Args:
-        size: images to keep.
+        size: images to keep; 1 is hardly a pool.
         shape: of one image.
         rng: draws what is exchanged.
     """
 
     def __init__(self, size: int, shape: tuple[int, ...], rng: tf.random.Generator) -> None:
         super().__init__()
+        at_least(1, size=size)
         self.images = tf.Variable(tf.zeros((size, *shape)), trainable=False)
         self.count = tf.Variable(0, trainable=False)
         self.size, self.rng = size, rng

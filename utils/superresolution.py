@@ -21,6 +21,7 @@ from skimage import color
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from utils import datasets, fetch, images, metrics, photographs
+from utils.options import at_least
 
 SCALE = 4
 DIV2K_URLS = (
@@ -208,6 +209,7 @@ def crops(
         ValueError: there is no photograph that can be used.
         FileNotFoundError: nothing was found, and STANDIN=never.
     """
+    at_least(1, batch_size=batch_size, size=size)
     if size % SCALE:
         raise ValueError(f"size={size}: take a multiple of {SCALE}, for instance 96.")
     here = fetch.in_data_dir("DIV2K_train_HR") or fetch.in_data_dir("DIV2K_train_HR.zip")

@@ -15,6 +15,7 @@ import tensorflow as tf
 from utils import checkpoints, images, loop, metrics, monitor, runtime
 from utils.datasets import ImageData, UnpairedData
 from utils.fingerprint import check_owned, fingerprint
+from utils.options import at_least
 
 
 class Trainer:
@@ -114,8 +115,9 @@ class Trainer:
             FloatingPointError: a result is NaN or infinite; the last good round is kept.
             MemoryError: the device's memory is full; the last round is kept.
             OSError: the folder cannot be written to, or another process trains in it.
-            ValueError: the step uses variables that would not be saved.
+            ValueError: a wrong argument, or the step uses variables that would not be saved.
         """
+        at_least(1, rounds=rounds, steps_per_round=steps_per_round, score_every=score_every)
         self.dataset, self.rounds, self.steps_per_round = dataset, rounds, steps_per_round
         self.sample, self.score, self.score_every = sample, score, score_every
         check_owned(self.step, [*self.parts.values(), *self.frozen])
