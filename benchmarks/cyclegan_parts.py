@@ -17,6 +17,7 @@ os.environ |= {"PRESET": "quick", "STANDIN": "never"}
 import imageio.v3 as iio
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tests import pages
 from utils import datasets, features, images, metrics, runtime, training
@@ -70,11 +71,9 @@ def main() -> None:
     network, rows, pictures = features.of_photographs(), {}, []
     for number, (name, changes) in enumerate(VARIANTS.items()):
         there, back, data = train(number, changes, test)
-        margin = (data.a.shape[1] - size) // 2
-        middle = np.s_[:, margin : margin + size, margin : margin + size]
         judges = [
-            metrics.Evaluation(network, train[middle], real, 120)
-            for train, real in ((data.b, test.b), (data.a, test.a))
+            metrics.Evaluation(network, np.uint8(tf.image.resize(x[:240], (size, size))), real, 120)
+            for x, real in ((data.b, test.b), (data.a, test.a))
         ]
         ways = (
             metrics.Translation("horse to zebra", test.a, there, back, judges[0]),

@@ -114,6 +114,9 @@ def test_own_folders(data_dir):
     found = datasets.folder_pair(folder / "trainA", str(folder / "trainB"), 64, batch_size=2)
     assert (found.name, found.standin) == ("trainA and trainB", False)
     assert next(iter(found.from_step(0)))[1].shape == (2, 64, 64, 3)
+    assert found.a.shape[1] == 72
+    found = datasets.folder_pair(folder / "testA", folder / "testB", 64, split="test")
+    assert found.a.shape[1:] == (64, 64, 3)
     with pytest.raises(ValueError, match="nowhere"):
         datasets.folder_pair(folder / "nowhere", folder / "trainB", 64)
 

@@ -212,9 +212,7 @@ def horse2zebra(
         ValueError: a wrong argument, or an archive that does not hold these images.
         FileNotFoundError: nothing was found, and STANDIN=never.
     """
-    if split not in ("train", "test"):
-        raise ValueError(f"split={split!r}: use 'train' or 'test'.")
-    side = _with_margin(image_size) if split == "train" else image_size
+    side = _side(image_size, split)
 
     def real() -> dict[str, np.ndarray]:
         source = fetch.in_data_dir("horse2zebra")
@@ -230,23 +228,32 @@ def horse2zebra(
 
 
 def folder_pair(
-    dir_a: str | Path, dir_b: str | Path, image_size: int, batch_size: int = 1, seed: int = 0
+    dir_a: str | Path,
+    dir_b: str | Path,
+    image_size: int,
+    batch_size: int = 1,
+    seed: int = 0,
+    split: str = "train",
 ) -> UnpairedData:
     """Load two folders of your own images; other arguments as in `horse2zebra`.
+
+    `split` decides only whether there is a margin for cutting.
 
     Raises:
         ValueError: a folder does not exist, or holds no image that can be used.
     """
     folders = [Path(folder) for folder in (dir_a, dir_b)]
-    side = _with_margin(image_size)
+    side = _side(image_size, split)
     a, b = (photographs.load(folder, side) for folder in folders)
     name = f"{folders[0].name} and {folders[1].name}"
     return UnpairedData(name, False, a, b, image_size, batch_size, seed)
 
 
-def _with_margin(image_size: int) -> int:
+def _side(image_size: int, split: str) -> int:
     at_least(16, image_size=image_size)
-    return round(image_size * 286 / 256)
+    if split not in ("train", "test"):
+        raise ValueError(f"split={split!r}: use 'train' or 'test'.")
+    return round(image_size * 286 / 256) if split == "train" else image_size
 
 
 def _check_horses(path: Path) -> None:
