@@ -95,7 +95,8 @@ def test_every_figure_of_data_names_the_data(lesson):
         for node in ast.walk(ast.parse(cell.source)):
             call = ast.unparse(node) if isinstance(node, ast.Call) else ""
             if re.match(r"(images\.show|monitor\.plot)\(", call) and "untrained" not in call:
-                assert re.search(r"title=(f'\{title\}|title\b|dataset\.name)", call), call
+                named = r"title=(f'\{(title|dataset\.name)\}|title\b|dataset\.name)"
+                assert re.search(named, call), call
             if call.startswith("images.save_") and "game.frames" not in call:  # not the toy
                 assert re.search(r"caption=dataset\.name|steps|captions", call), call
 
