@@ -183,7 +183,7 @@ def plot(
             axes.plot(steps, values, marker=".", label=LABELS.get(name, name))
         if "d_loss" in names and balance is not None:
             axes.axhline(balance, color="gray", linestyle="--", label="D always says ½")
-        if "score" in names:
+        if "score" in names and min(values, default=0) > 0:
             axes.set_yscale("log")
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
