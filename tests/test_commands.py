@@ -271,7 +271,7 @@ def test_colab_installs_only_what_is_missing(monkeypatch):
             self.metadata, self.version = {"Name": name}, version
 
     here = ["tensorflow", "keras", "numpy", "matplotlib", "imageio", "jupyter", "nbclient"]
-    here += ["pytest", "scipy", "scikit_learn", "scikit-image", "ruff"]
+    here += ["pytest", "filelock", "scipy", "scikit_learn", "scikit-image", "ruff"]
     found = [Distribution(name, "1.2.3") for name in here]
     monkeypatch.setattr(project.importlib.metadata, "distributions", lambda: found)
     monkeypatch.setattr(
