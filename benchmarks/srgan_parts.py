@@ -44,7 +44,7 @@ def page_for(name: str, change: Callable | None, content: keras.Model):
     """Return the page's definitions and what its cells have made before the training."""
     runtime.start(1)
     crops, held_out = superresolution.crops(96, 16, 1)
-    page = pages.definitions(PAGE, NAMES, held_out=held_out, superresolution=superresolution)
+    page = pages.definitions(PAGE, NAMES, held_out=held_out)
     if change:
         values = {f.name: getattr(crops, f.name) for f in dataclasses.fields(crops)}
         crops = Changed(**values | {"name": f"{crops.name}, {name}"}, change=change)
@@ -57,7 +57,7 @@ def first_stage(number: int, name: str, change: Callable | None = None) -> train
     """Train the first stage on crops with a mistake."""
     page = page_for(name, change, features.content_network())
     if name == "targets from -2 to 2":  # back to where they belong
-        page.enlarge = lambda network: halved(network)
+        page.enlarge = halved
     page.optimizer = page.adam(page.generator, page.MSE_ROUNDS)
     parts = {"generator": page.generator, "optimizer": page.optimizer}
     score = lambda found: -found["PSNR"]  # noqa: E731

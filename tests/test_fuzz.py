@@ -18,7 +18,7 @@ from utils.options import OPTIONS, ROOT, option, output_dir
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SECONDS = 20  # that a case may take
-NAMES = ("../out.png", "/tmp/out.png", "a/../../out.png", "..\\out.png", "C:\\out.png", "con.png")
+NAMES = ("../out.png", "/out.png", "a/../../out.png", "..\\out.png", "C:\\out.png", "con.png")
 
 
 def mutated(data, rng):
@@ -165,7 +165,7 @@ def check(cases, tmp_path, monkeypatch):
             "SHA256SUMS",
         }
     assert around() == before
-    assert not list(ROOT.parent.glob("out.png"))
+    assert not any(folder.joinpath("out.png").exists() for folder in (ROOT, *ROOT.parents))
     return tally
 
 

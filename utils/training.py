@@ -170,7 +170,7 @@ class Trainer:
                     verbose=0,
                     callbacks=[ends, self.panel, *callbacks],
                 )
-        except (KeyboardInterrupt, ArithmeticError, OSError, tf.errors.OpError) as error:
+        except (KeyboardInterrupt, FloatingPointError, OSError, tf.errors.OpError) as error:
             self.restore(checkpoints.load_round(self.folder))
             saved = f"saved up to round {len(self.history)} of {self.rounds}"
             if isinstance(error, tf.errors.ResourceExhaustedError):
