@@ -66,7 +66,7 @@ def train(number: int, changes: list[tuple[str, str]], test: datasets.UnpairedDa
 def main() -> None:
     """Train all, then measure, print the table in Markdown and write the picture."""
     warnings.filterwarnings("ignore", "[0-9]+ samples for")
-    size = pages.definitions(PAGE, ()).IMAGE_SIZE
+    size = pages.definitions(PAGE, pages.CYCLEGAN_NAMES).IMAGE_SIZE
     test = datasets.horse2zebra(size, split="test")
     network, rows, pictures = features.of_photographs(), {}, []
     for number, (name, changes) in enumerate(VARIANTS.items()):
