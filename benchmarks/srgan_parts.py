@@ -49,7 +49,7 @@ def page_for(name: str, change: Callable | None, content: keras.Model):
         values = {f.name: getattr(crops, f.name) for f in dataclasses.fields(crops)}
         crops = Changed(**values | {"name": f"{crops.name}, {name}"}, change=change)
     page.crops, page.content = crops, content
-    page.generator = page.srresnet(page.WIDTH, page.BLOCKS)
+    page.generator = page.srresnet(page.WIDTH, page.BLOCKS, page.BATCH_NORM)
     return page
 
 

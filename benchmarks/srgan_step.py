@@ -30,7 +30,7 @@ def lesson():
     """Return the page's definitions with the networks of the paper's size."""
     page = pages.definitions(PAGE, ("cross_entropy", "mean_square"))
     page.content = features.content_network()
-    page.generator = page.srresnet(64, 16)
+    page.generator = page.srresnet(64, 16, page.BATCH_NORM)
     page.discriminator = page.crop_discriminator(96, 64)
     page.optimizer, page.g_optimizer = (page.adam(page.generator, 1) for _ in range(2))
     page.d_optimizer = page.adam(page.discriminator, 1)

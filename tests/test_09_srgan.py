@@ -20,7 +20,7 @@ def page():
     """Return the page's definitions at `smoke`, with networks and optimizers of one seed."""
     keras.utils.set_random_seed(1)
     found = pages.definitions(PAGE, ("cross_entropy", "mean_square"))
-    found.generator = found.srresnet(found.WIDTH, found.BLOCKS)
+    found.generator = found.srresnet(found.WIDTH, found.BLOCKS, True)
     found.discriminator = found.crop_discriminator(found.HR_SIZE, found.WIDTH)
     found.content = keras.Sequential(
         [layers.Input((None, None, 3)), layers.Conv2D(4, 3, activation="relu")]
@@ -60,7 +60,7 @@ def test_the_papers_sizes():
     double = conv(3, 64, 256) + 64
     expected = conv(9, 3, 64) + 64 + 16 * block + conv(3, 64, 64) + 4 * 64
     assert expected + 2 * double + conv(9, 64, 3) == 1_554_883
-    assert found.srresnet(64, 16).count_params() == 1_554_883
+    assert found.srresnet(64, 16, True).count_params() == 1_554_883
     plan = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 512)]
     expected = sum(conv(3, *sides) for sides in (*plan, (512, 512)))
     expected += sum(4 * after for _, after in plan[1:]) + 4 * 512
@@ -81,7 +81,7 @@ def test_the_generator_takes_any_size_and_stays_in_range():
 def test_the_untrained_generator_draws_no_checkerboard():
     """Its first convolutions to the shuffles make four equal channels."""
     found = page()
-    generator = found.srresnet(8, 1)
+    generator = found.srresnet(8, 1, True)
     last = generator.layers[-1]
     before = keras.Model(generator.input, last.input)
     large = before(np.random.default_rng(0).uniform(0, 1, (1, 6, 6, 3)).astype("float32"))
