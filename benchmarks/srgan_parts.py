@@ -40,22 +40,25 @@ class Changed(superresolution.Crops):
         return super().from_step(step).map(self.change)
 
 
-def page_for(name: str, change: Callable | None, content: keras.Model):
+def page_for(name: str, change: Callable | None, content: keras.Model, norm: bool = False):
     """Return the page's definitions and what its cells have made before the training."""
     runtime.start(1)
     crops, held_out = superresolution.crops(96, 16, 1)
     page = pages.definitions(PAGE, NAMES, held_out=held_out)
+    crops = dataclasses.replace(crops, batch_size=page.BATCH_SIZE)
     if change:
         values = {f.name: getattr(crops, f.name) for f in dataclasses.fields(crops)}
         crops = Changed(**values | {"name": f"{crops.name}, {name}"}, change=change)
     page.crops, page.content = crops, content
-    page.generator = page.srresnet(page.WIDTH, page.BLOCKS, page.BATCH_NORM)
+    page.generator = page.srresnet(page.WIDTH, page.BLOCKS, norm)
     return page
 
 
-def first_stage(number: int, name: str, change: Callable | None = None) -> training.Trainer:
-    """Train the first stage on crops with a mistake."""
-    page = page_for(name, change, features.content_network())
+def first_stage(
+    number: int, name: str, change: Callable | None = None, norm: bool = False
+) -> training.Trainer:
+    """Train the first stage on crops with a mistake, or with batch norm."""
+    page = page_for(name, change, features.content_network(), norm)
     if name == "targets from -2 to 2":  # back to where they belong
         page.enlarge = halved
     page.optimizer = page.adam(page.generator, page.MSE_ROUNDS)
@@ -102,12 +105,14 @@ def main() -> None:
         1, "small images without averaging", lambda lr, hr: ((hr[:, ::4, ::4] + 1) / 2, hr)
     )
     wide = first_stage(2, "targets from -2 to 2", lambda lr, hr: (lr, 2 * hr))
+    normed = first_stage(3, "with batch norm", norm=True)
     start = first.best["generator"].get_weights()
     methods = {
         "bicubic": superresolution.bicubic,
         "first stage": enlarged(first.best["generator"]),
         "its small images made without averaging": enlarged(aliased.best["generator"]),
         "its targets from -2 to 2, `tanh` up to 1": halved(wide.best["generator"]),
+        "with batch norm": enlarged(normed.best["generator"]),
         "second stage": enlarged(second_stage(0, start, content).best["generator"]),
         "its features not divided by 269": enlarged(
             second_stage(1, start, unscaled).best["generator"]

@@ -170,8 +170,8 @@ def plot(
 
     Args:
         history: what `Trainer.fit` returned.
-        groups: names to draw together, for instance ("d_loss", "g_loss"). Scores are drawn on
-            a logarithmic axis.
+        groups: names to draw together, for instance ("d_loss", "g_loss"). Scores that differ
+            by more than a factor of ten are drawn on a logarithmic axis.
         title: the data set, and what else the figure must say.
         balance: d_loss of a discriminator that knows nothing, drawn dashed; None draws none.
     """
@@ -183,9 +183,10 @@ def plot(
             axes.plot(steps, values, marker=".", label=LABELS.get(name, name))
         if "d_loss" in names and balance is not None:
             axes.axhline(balance, color="gray", linestyle="--", label="D always says ½")
-        if "score" in names and min(values, default=0) > 0:
+        if "score" in names and max(values, default=0) > 10 * min(values, default=0) > 0:
             axes.set_yscale("log")
         axes.set_xlabel("step")
+        axes.locator_params(axis="x", nbins=5)
         axes.grid(alpha=0.3)
         axes.legend()
     figure.suptitle(title, fontsize=10)
