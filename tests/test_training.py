@@ -288,6 +288,17 @@ def test_interrupt_ends_quietly_at_the_last_round(capsys, done):
     assert same(toy.state(trainer), toy.state(straight))
 
 
+def test_interrupt_while_the_first_frame_is_drawn(capsys):
+    def sample():
+        raise KeyboardInterrupt
+
+    trainer = toy.make()
+    trainer.fit(toy.data(), 2, toy.STEPS, sample)
+    assert "Interrupted: saved up to round 0 of 2" in capsys.readouterr().out
+    toy.fit(trainer, 2)
+    assert len(trainer.frames) == 3
+
+
 def test_nan_stops_the_run_and_keeps_the_last_good_round():
     broken = tf.Variable(0.0)
 

@@ -151,8 +151,6 @@ class Trainer:
             return done
         print(f"Going on after round {done} of {rounds}" if done else f"{rounds} rounds", end="")
         print(f", {self.steps_per_round} steps a round, in {where}.")
-        if state is None:
-            self._end_round()
         self._write_metrics()  # says "interrupted" from here on, whatever kills the run
         return done
 
@@ -160,6 +158,8 @@ class Trainer:
         """Run Keras' `fit` over the compiled step; whatever stops it, the last round stands."""
         ends = loop.Rounds(self.history, self.steps_per_round, self._end_round)
         try:
+            if not self.frames:
+                self._end_round()
             with runtime.precision(runtime.training_precision()):
                 loop.Compiled(self.update).fit(
                     self.dataset.from_step(done * self.steps_per_round),
