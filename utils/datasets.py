@@ -269,8 +269,7 @@ def _horses_standin(side: int, n: int, striped: bool) -> np.ndarray:
     """Put scikit-image's horse, a silhouette, on its grass at random, brown or striped."""
     rng = np.random.default_rng(n)
     shape = Image.fromarray(np.where(skimage.data.horse(), 0, 255).astype("uint8"))
-    grass = skimage.data.grass()
-    images = []
+    images, grass = [], skimage.data.grass()
     for _ in range(n):
         horse = shape.rotate(rng.uniform(-15, 15), expand=True).resize((side, side))
         mask = np.asarray(ImageOps.mirror(horse) if rng.random() < 0.5 else horse)[..., None] / 255
