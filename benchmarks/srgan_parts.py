@@ -61,7 +61,7 @@ def first_stage(
     page = page_for(name, change, features.content_network(), norm)
     if name == "targets from -2 to 2":  # back to where they belong
         page.enlarge = halved
-    page.optimizer = page.adam(page.generator, page.MSE_ROUNDS)
+    page.optimizer = page.adam(page.generator, page.LEARNING_RATE, page.MSE_ROUNDS)
     parts = {"generator": page.generator, "optimizer": page.optimizer}
     score = lambda found: -found["PSNR"]  # noqa: E731
     lesson = f"benchmarks/srgan_first_{number}"
@@ -76,7 +76,7 @@ def second_stage(number: int, start: list[np.ndarray], content: keras.Model) -> 
     parts = {"generator": page.generator, "discriminator": page.discriminator}
     for name in "g_optimizer", "d_optimizer":
         network = page.generator if name[0] == "g" else page.discriminator
-        parts[name] = page.adam(network, page.GAN_ROUNDS)
+        parts[name] = page.adam(network, page.GAN_RATE, page.GAN_ROUNDS)
         setattr(page, name, parts[name])
     score = lambda found: found["content"]  # noqa: E731
     lesson = f"benchmarks/srgan_second_{number}"

@@ -32,15 +32,15 @@ def lesson():
     page.content = features.content_network()
     page.generator = page.srresnet(64, 16, page.BATCH_NORM)
     page.discriminator = page.crop_discriminator(96, 64)
-    page.optimizer, page.g_optimizer = (page.adam(page.generator, 1) for _ in range(2))
-    page.d_optimizer = page.adam(page.discriminator, 1)
+    page.optimizer, page.g_optimizer = (page.adam(page.generator, 1e-4, 1) for _ in range(2))
+    page.d_optimizer = page.adam(page.discriminator, 1e-4, 1)
     return page
 
 
 def plain(page):
     """Return the second stage's step with a pass of its own for each loss."""
     generator, discriminator, content = page.generator, page.discriminator, page.content
-    optimizers = [page.adam(network, 1) for network in (generator, discriminator)]
+    optimizers = [page.adam(network, 1e-4, 1) for network in (generator, discriminator)]
     cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
 
     def train_step(batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
