@@ -1,5 +1,6 @@
 """Every test has folders of its own and reads no option from outside."""
 
+import collections
 import os
 import tempfile
 
@@ -16,6 +17,32 @@ if before is None:
     del os.environ["KERAS_HOME"]
 else:
     os.environ["KERAS_HOME"] = before
+
+
+def pytest_addoption(parser):
+    parser.addoption("--faults", action="store_true", help="print the table of faults")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Hand the marks on to the summary."""
+    report = yield
+    report.faults = list(item.iter_markers("fault"))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Print what the tests marked `fault` tried: a test counts once, or as often as it says."""
+    tried = collections.Counter()
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for mark in report.faults if report.when == "call" else ():
+                row = (*mark.args, mark.kwargs["lost"] if outcome == "passed" else "FAILED")
+                tried[row] += dict(report.user_properties).get("tried", 1)
+    if config.getoption("--faults"):
+        print("\n| fault | tried | what happened | lost |\n|---|---|---|---|")
+        for (fault, happened, lost), n in tried.items():
+            print(f"| {fault} | {n:,} | {happened} | {lost} |")
 
 
 @pytest.fixture(autouse=True)

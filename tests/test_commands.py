@@ -26,6 +26,11 @@ trainer = toy.make(lesson="00_toy")
 trainer.panel.every = 0
 toy.fit(trainer, ROUNDS)
 """
+WRONG_NAME = pytest.mark.fault(
+    "wrong lesson, preset or option",
+    "refused at once; lists the known ones",
+    lost="nothing",
+)
 
 
 def notebook(*sources):
@@ -106,6 +111,11 @@ def test_a_cell_that_fails_is_shown_and_the_rest_is_saved(lesson, capsys, tmp_pa
     assert saved.cells[2].outputs[0].ename == "KeyError"
 
 
+@pytest.mark.fault(
+    "interrupt of `make run`",
+    "says how far it came; goes on",
+    lost="the round in progress",
+)
 def test_an_interrupted_run_says_how_far_it_came_and_goes_on(lesson, tmp_path):
     command = lesson(TOY_LESSON.replace("ROUNDS", "100000"), "print('never')")
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -126,6 +136,7 @@ def test_an_interrupted_run_says_how_far_it_came_and_goes_on(lesson, tmp_path):
     assert f"done, {done + 1} of {done + 1} rounds" in out
 
 
+@pytest.mark.fault("kernel killed", "says so; its rounds are there", lost="the round in progress")
 def test_a_killed_kernel_leaves_its_rounds(lesson, tmp_path, capsys):
     kill = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
     source = TOY_LESSON.replace("ROUNDS", "2")
@@ -135,6 +146,7 @@ def test_a_killed_kernel_leaves_its_rounds(lesson, tmp_path, capsys):
     assert (tmp_path / "outputs/00_toy/smoke/rounds/round-00002.npz").exists()
 
 
+@WRONG_NAME
 @pytest.mark.parametrize(
     ("arguments", "known"),
     [
@@ -148,6 +160,7 @@ def test_unknown_names_list_the_known_ones(arguments, known, capsys, monkeypatch
     assert re.search(known, capsys.readouterr().err)
 
 
+@WRONG_NAME
 @pytest.mark.parametrize("name", options.OPTIONS)
 def test_a_wrong_option_is_named(name, monkeypatch):
     monkeypatch.setenv(name, "wrong")
@@ -351,6 +364,7 @@ def test_lessons_run_at_the_preset_that_make_test_asks_for():
     assert result.stdout.strip() == "[]"
 
 
+@pytest.mark.fault("wrong argument", "refused at once; says what to take", lost="nothing")
 @pytest.mark.parametrize(
     ("call", "words"),
     [

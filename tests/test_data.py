@@ -161,6 +161,11 @@ def test_download_then_cache(server, empty_cache, monkeypatch):
     assert asked == ["/mnist.npz"]
 
 
+@pytest.mark.fault(
+    "download: server error, missing file, wrong or short content, broken off, stalled",
+    "named; wrong content fetched again once; then the next mirror",
+    lost="nothing",
+)
 @pytest.mark.parametrize(
     ("bad", "times", "words"),
     [
@@ -185,6 +190,7 @@ def test_a_mirror_steps_in(server, empty_cache, monkeypatch, tiny_mnist, bad, ti
     assert asked == [f"/{bad}"] * times + ["/mnist.npz"]
 
 
+@pytest.mark.fault("download: redirect, with and without a length", "used", lost="nothing")
 @pytest.mark.parametrize("way", ["whole", "redirect"])
 def test_ways_to_send_a_file(server, empty_cache, monkeypatch, tiny_mnist, way):
     monkeypatch.delenv("DATA_DIR", raising=False)
@@ -192,6 +198,11 @@ def test_ways_to_send_a_file(server, empty_cache, monkeypatch, tiny_mnist, way):
     assert path.read_bytes() == tiny_mnist.read_bytes()
 
 
+@pytest.mark.fault(
+    "download: part of a file left by a killed process",
+    "fetched again",
+    lost="nothing",
+)
 def test_what_a_killed_process_left_is_not_taken_for_the_file(
     server, empty_cache, monkeypatch, tiny_mnist
 ):
@@ -203,6 +214,7 @@ def test_what_a_killed_process_left_is_not_taken_for_the_file(
     assert path.read_bytes() == tiny_mnist.read_bytes()
 
 
+@pytest.mark.fault("download: two processes at once", "fetched once", lost="nothing")
 def test_two_processes_fetch_a_file_once(server, tmp_path, tiny_mnist):
     url, asked = server
     script = (
@@ -219,6 +231,11 @@ def test_two_processes_fetch_a_file_once(server, tmp_path, tiny_mnist):
     assert not paths
 
 
+@pytest.mark.fault(
+    "download: no good copy anywhere",
+    "the stand-in, named as such",
+    lost="nothing",
+)
 def test_a_bad_download_is_never_taken_for_the_data(server, empty_cache, monkeypatch):
     url, _ = server
     monkeypatch.delenv("DATA_DIR", raising=False)
@@ -252,6 +269,11 @@ def test_standin_always(tiny_mnist, monkeypatch):
     assert datasets.mnist(10).standin
 
 
+@pytest.mark.fault(
+    "own data file that holds something else",
+    "refused in a sentence",
+    lost="nothing",
+)
 def test_a_file_that_holds_something_else_is_named(tiny_mnist, monkeypatch):
     monkeypatch.setenv("DATA_DIR", str(tiny_mnist.parent))
     with np.load(tiny_mnist) as file:

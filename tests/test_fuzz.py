@@ -19,6 +19,11 @@ from utils.options import OPTIONS, ROOT, option, output_dir
 pytestmark = pytest.mark.filterwarnings("ignore")
 SECONDS = 20  # that a case may take
 NAMES = ("../out.png", "/out.png", "a/../../out.png", "..\\out.png", "C:\\out.png", "con.png")
+MUTATED = pytest.mark.fault(
+    "mutated image, archive, checkpoint, record, data file or option",
+    "used correctly, or refused in a sentence",
+    lost="what was mutated",
+)
 
 
 def mutated(data, rng):
@@ -169,14 +174,18 @@ def check(cases, tmp_path, monkeypatch):
     return tally
 
 
-def test_fifty_cases(tmp_path, monkeypatch):
+@MUTATED
+def test_fifty_cases(tmp_path, monkeypatch, record_property):
     tally = check(50, tmp_path, monkeypatch)
+    record_property("tried", 50)
     assert sum(tally.values()) == 50
 
 
+@MUTATED
 @pytest.mark.slow
-def test_cases(tmp_path, monkeypatch, capsys):
+def test_cases(tmp_path, monkeypatch, capsys, record_property):
     tally = check(1001, tmp_path, monkeypatch)
+    record_property("tried", 1001)
     with capsys.disabled():
         print("\n| mutated | tried | used, correctly | refused in a sentence |\n|---|---|---|---|")
         for kind in KINDS:

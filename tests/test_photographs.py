@@ -20,6 +20,11 @@ def encoded(mode="RGB", size=(12, 8), ending="png", **options):
     return file.getvalue()
 
 
+NOTHING_USABLE = pytest.mark.fault(
+    "folder with nothing usable", "refused in a sentence", lost="nothing"
+)
+
+
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "deep" / "er").mkdir(parents=True)
@@ -44,6 +49,11 @@ def test_an_archive_gives_what_its_folder_gives(folder, tmp_path_factory):
     np.testing.assert_array_equal(photographs.load(path, 9), photographs.load(folder, 9))
 
 
+@pytest.mark.fault(
+    "image: grey, palette, alpha, CMYK, 1-bit, 16-bit",
+    "used, with the right colours",
+    lost="nothing",
+)
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "LA", "I;16"])
 def test_every_mode_becomes_rgb(mode):
     grey = np.tile(np.linspace(0, 255, 16).astype("uint8"), (16, 1))
@@ -62,12 +72,14 @@ def test_every_mode_becomes_rgb(mode):
     assert np.abs(found - grey[..., None]).max() <= (30 if mode == "P" else 1)
 
 
+@pytest.mark.fault("image: turned by its camera (EXIF)", "used, upright", lost="nothing")
 def test_a_turned_photograph_stands_upright():
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned
     assert photographs.decode(encoded(size=(12, 8), ending="jpeg", exif=exif)).size == (8, 12)
 
 
+@pytest.mark.fault("image: animated", "its first picture is used", lost="nothing")
 def test_of_an_animation_the_first_picture_is_taken():
     frames = [Image.new("RGB", (5, 5), colour) for colour in ("red", "blue")]
     file = io.BytesIO()
@@ -79,7 +91,13 @@ def test_a_single_image_will_do(folder):
     assert photographs.load(folder / "a.JPG", 16).shape == (1, 16, 16, 3)
 
 
-def test_broken_images_are_named_and_skipped(folder, capsys):
+@pytest.mark.fault(
+    "image: cut, empty, or text",
+    "skipped by name, with a count",
+    lost="that image",
+)
+def test_broken_images_are_named_and_skipped(folder, capsys, record_property):
+    record_property("tried", 3)
     whole = encoded(size=(300, 300), ending="jpeg")
     (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.png").write_bytes(b"")
@@ -97,7 +115,13 @@ def header_of_a_png(width, height):
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + fields + check + b"\0\0\1\0IDAT"
 
 
-def test_odd_files_are_used_or_skipped_by_name(tmp_path, monkeypatch, capsys):
+@pytest.mark.fault(
+    "image: odd name, wrong ending, 1 x 1, gigantic, locked, dead link",
+    "used, or skipped by name",
+    lost="that image",
+)
+def test_odd_files_are_used_or_skipped_by_name(tmp_path, monkeypatch, capsys, record_property):
+    record_property("tried", 8)
     (tmp_path / "말 사진.png").write_bytes(encoded())
     (tmp_path / "ending.png").write_bytes(encoded(ending="jpeg"))
     (tmp_path / "one pixel.png").write_bytes(encoded(size=(1, 1)))
@@ -123,12 +147,15 @@ def test_odd_files_are_used_or_skipped_by_name(tmp_path, monkeypatch, capsys):
     assert "locked.png ([Errno 13] Permission denied)" in said
 
 
+@NOTHING_USABLE
 def test_an_empty_folder_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="holds no image that can be used"):
         photographs.load(tmp_path, 16)
 
 
-def test_nothing_usable_is_an_error(tmp_path):
+@NOTHING_USABLE
+def test_nothing_usable_is_an_error(tmp_path, record_property):
+    record_property("tried", 3)
     (tmp_path / "text.png").write_bytes(b"not an image")
     with pytest.raises(ValueError, match="holds no image that can be used"):
         photographs.load(tmp_path, 16)

@@ -18,6 +18,12 @@ from tools import records
 from utils import checkpoints, monitor, runtime, training
 from utils.fingerprint import code, differences, fingerprint
 
+INTERRUPTED = pytest.mark.fault(
+    "interrupt (Ctrl-C), also in the first frame",
+    "ends with one line; goes on bit for bit",
+    lost="the round in progress",
+)
+
 
 def same(a, b):
     assert a.keys() == b.keys()
@@ -269,6 +275,7 @@ def test_a_run_made_longer_is_not_called_done_when_it_is_stopped_at_once():
     assert metrics_of(trainer)["status"] == "interrupted at 1 of 2"
 
 
+@INTERRUPTED
 @pytest.mark.parametrize("done", [0, 1])
 def test_interrupt_ends_quietly_at_the_last_round(capsys, done):
     class Interrupt(keras.callbacks.Callback):
@@ -288,6 +295,7 @@ def test_interrupt_ends_quietly_at_the_last_round(capsys, done):
     assert same(toy.state(trainer), toy.state(straight))
 
 
+@INTERRUPTED
 def test_interrupt_while_the_first_frame_is_drawn(capsys):
     def sample():
         raise KeyboardInterrupt
@@ -299,6 +307,11 @@ def test_interrupt_while_the_first_frame_is_drawn(capsys):
     assert len(trainer.frames) == 3
 
 
+@pytest.mark.fault(
+    "a loss becomes NaN",
+    "stops; names loss, step and round",
+    lost="the round in progress",
+)
 def test_nan_stops_the_run_and_keeps_the_last_good_round():
     broken = tf.Variable(0.0)
 
@@ -329,6 +342,11 @@ def files_of_at_most(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.fault(
+    "disk full in the midst of a save",
+    "stops in a sentence; goes on bit for bit",
+    lost="the round in progress",
+)
 @pytest.mark.parametrize("size", [10_000, 100_000])  # of a round of half a megabyte
 def test_a_full_disk_is_named_and_the_rounds_before_are_kept(size):
     trainer = toy.make()
@@ -346,6 +364,11 @@ def test_a_full_disk_is_named_and_the_rounds_before_are_kept(size):
     assert same(toy.state(trainer), toy.state(straight))
 
 
+@pytest.mark.fault(
+    "output folder that cannot be written to",
+    "refused in a sentence, before the training",
+    lost="nothing",
+)
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "file" / "outputs"))
@@ -353,6 +376,11 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
         toy.fit(toy.make(), 1)
 
 
+@pytest.mark.fault(
+    "memory of the device full",
+    "stops; names the batch size to lower",
+    lost="the round in progress",
+)
 def test_memory_of_the_device():
     class Full(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -366,6 +394,11 @@ def test_memory_of_the_device():
     assert metrics_of(trainer)["status"] == "done, 2 of 2"
 
 
+@pytest.mark.fault(
+    "two runs in one folder",
+    "the second waits, then stops in a sentence",
+    lost="nothing",
+)
 def test_a_second_process_in_the_same_folder_waits_and_stops(monkeypatch):
     trainer = toy.make()
     toy.fit(trainer, 1)
@@ -480,6 +513,11 @@ def damage(path, how, rng):
         path.unlink()
 
 
+@pytest.mark.fault(
+    "newest checkpoint cut, changed, empty or missing",
+    "named; the one before is used, bit for bit",
+    lost="one round",
+)
 @pytest.mark.parametrize("how", ["truncated", "flipped", "empty", "missing"])
 def test_a_damaged_round_is_named_and_the_one_before_is_used(tmp_path, monkeypatch, capsys, how):
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "straight"))
@@ -499,12 +537,18 @@ def test_a_damaged_round_is_named_and_the_one_before_is_used(tmp_path, monkeypat
     assert same(toy.state(straight), toy.state(resumed))
 
 
-def test_no_flipped_bit_passes_in_silence(tmp_path):
+@pytest.mark.fault(
+    "checkpoint with flipped bits or cut, small",
+    "found whole, or refused in a sentence",
+    lost="at most what was damaged",
+)
+def test_no_flipped_bit_passes_in_silence(tmp_path, record_property):
     """What is read is what was written, or nothing: 200 damaged copies of a small round."""
     state = {"a/000": np.arange(50, dtype="float32"), "history": np.array("[]")}
     rng = np.random.default_rng(0)
     folder = tmp_path / "outputs" / "toy" / "smoke"
     (folder / "rounds").mkdir(parents=True)
+    record_property("tried", 200)
     for i in range(200):
         checkpoints.save_round(folder, 1, state)
         path = folder / "rounds" / "round-00001.npz"
@@ -517,6 +561,7 @@ def test_no_flipped_bit_passes_in_silence(tmp_path):
             assert same(found, state)
 
 
+@pytest.mark.fault("damaged run.json", "refused in a sentence", lost="nothing")
 def test_a_damaged_run_json_is_named():
     trainer = toy.make()
     toy.fit(trainer, 1)
@@ -584,6 +629,11 @@ def test_a_record_may_keep_the_averaged_networks_only(record, monkeypatch, tmp_p
     ],
     ids=["constants", "network", "loss", "rounds", "preset", "restart"],
 )
+@pytest.mark.fault(
+    "record of another network, loss, constant, preset or length",
+    "not used",
+    lost="nothing",
+)
 def test_a_record_of_something_else_is_not_used(
     record, capsys, monkeypatch, change, rounds, environment
 ):
@@ -602,6 +652,7 @@ def test_a_record_holds_for_a_step_written_differently(record):
     assert checkpoints.load_record("toy", changed, 2) is not None
 
 
+@pytest.mark.fault("damaged record", "refused in a sentence", lost="nothing")
 def test_a_damaged_record_is_named(record, tmp_path):
     path = tmp_path / "project" / "outputs" / "pretrained" / "toy" / "state.npz"
     content = bytearray(path.read_bytes())
