@@ -11,9 +11,8 @@ on when it is run again; nothing else may run while it times.
 
 from __future__ import annotations
 
+import functools
 import os
-import statistics
-import time
 
 os.environ |= {"PRESET": "long", "PRECISION": "float32", "STANDIN": "never"}
 
@@ -21,6 +20,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from benchmarks import timing
 from tests import pages
 from utils import datasets, metrics, runtime, steps, training
 
@@ -127,16 +127,9 @@ def lesson() -> tuple[training.Trainer, datasets.ImageData, int, int]:
 
 def seconds_an_update(trainers: list[training.Trainer], batches: list[tf.Tensor]) -> list[float]:
     """Return each side's median over 15 turns of 20 updates. Moves the weights, saves nothing."""
-    updates, found = [tf.function(t.update) for t in trainers], [[] for _ in trainers]
-    for turn in range(16):
-        for update, batch, seconds in zip(updates, batches, found, strict=True):
-            began = time.perf_counter()
-            for _ in range(20):
-                results = update(batch)
-            [float(x) for x in results.values()]  # waits for the last one
-            if turn:  # the first compiles
-                seconds.append((time.perf_counter() - began) / 20)
-    return [statistics.median(seconds) for seconds in found]
+    pairs = enumerate(zip(trainers, batches, strict=True))
+    updates = {i: functools.partial(tf.function(t.update), batch) for i, (t, batch) in pairs}
+    return [timing.median(x) for x in timing.in_turns(updates, turns=15, calls=20).values()]
 
 
 def seconds_to(threshold: float, trainer: training.Trainer, seconds: float) -> str:

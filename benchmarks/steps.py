@@ -1,0 +1,273 @@
+"""Every lesson's training step beside the plain way to write it: seconds, rate, memory.
+
+    python -m benchmarks.steps [CASE]
+
+The plain steps are those of public tutorials, over the same networks, batch and settings, in
+float32: Keras' for the lessons on digits (its guide to a custom `train_step`), TensorFlow's
+CycleGAN, and for lesson 09 what most repositories have, where D and G each draw their own crops.
+All are timed in turns in one process, together with the largest convolution and matrix product
+that show how fast the machine can be. Nothing else may run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+
+os.environ |= {"PRESET": "quick"}
+
+import keras
+import tensorflow as tf
+
+from benchmarks import timing
+from tests import pages
+from utils import features, runtime, steps, superresolution
+
+Step = Callable[..., dict[str, tf.Tensor]]
+Pair = tuple[dict[str, Step], tuple[tf.Tensor, ...]]  # both steps, and what they take
+SRGAN = "drafts/09_srgan"
+
+
+def adam(network: keras.Model, rate: float, beta_1: float = 0.9) -> keras.optimizers.Optimizer:
+    """Return an optimizer of its own, so that the two sides share none."""
+    optimizer = keras.optimizers.Adam(rate, beta_1=beta_1)
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+def cross_entropy(value: float, logits: tf.Tensor) -> tf.Tensor:
+    """Return the mean cross-entropy of logits and one target."""
+    return keras.losses.BinaryCrossentropy(from_logits=True)(
+        tf.fill(tf.shape(logits), value), logits
+    )
+
+
+def descend(
+    tape: tf.GradientTape,
+    loss: tf.Tensor,
+    network: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+) -> None:
+    """Update a network."""
+    variables = network.trainable_variables
+    optimizer.apply(tape.gradient(loss, variables), variables)
+
+
+def digits(lesson: str) -> Pair:
+    """Return https://keras.io/guides/custom_train_step_in_tensorflow and lesson 01 or 02."""
+    page = pages.definitions(lesson, {*pages.PARTS, "cross_entropy", "stride_2"})
+    parts = [getattr(page, name) for name in pages.PARTS]
+    (g, d, *_, rng), n, length = parts, page.BATCH_SIZE, page.LATENT_DIM
+    losses = page.generator_loss, page.discriminator_loss
+    ours = steps.gan_step(*parts[:4], *losses, rng, n, length)
+    g_optimizer, d_optimizer = (adam(x, page.LEARNING_RATE, page.BETA_1) for x in (g, d))
+    labels = tf.concat([tf.zeros((n, 1)), tf.ones((n, 1))], 0)
+    of_logits = keras.losses.BinaryCrossentropy(from_logits=True)
+
+    def plain(real: tf.Tensor) -> dict[str, tf.Tensor]:
+        fake = g(rng.normal((n, length)), training=True)
+        with tf.GradientTape() as tape:
+            d_loss = of_logits(labels, d(tf.concat([fake, real], 0), training=True))
+        descend(tape, d_loss, d, d_optimizer)
+        z = rng.normal((n, length))
+        with tf.GradientTape() as tape:
+            g_loss = cross_entropy(1.0, d(g(z, training=True), training=True))
+        descend(tape, g_loss, g, g_optimizer)
+        return {"d_loss": d_loss, "g_loss": g_loss}
+
+    batch = tf.random.stateless_uniform((n, 28, 28, 1), (1, 1), -1, 1)
+    return {"plain": plain, "lesson": ours}, (batch,)
+
+
+def cyclegan(size: int, identity: bool) -> Pair:
+    """Return https://www.tensorflow.org/tutorials/generative/cyclegan and lesson 07.
+
+    The networks are the paper's. The tutorial: one persistent tape, four losses, four
+    gradients, four optimizers; cross-entropy, no pool.
+    """
+    values = {"IMAGE_SIZE": size, "WIDTH": 64, "BLOCKS": 9 if size == 256 else 6}
+    values |= {"BATCH_SIZE": 1, "LAMBDA_IDENTITY": 5.0 * identity}
+    changes = [
+        (line, f"{line.split(' = ')[0]} = {values[line.split(' = ')[0]]}")
+        for cell in pages.cells("07_cyclegan")
+        for line in cell.source.splitlines()
+        if line.split(" = ")[0] in values
+    ]
+    page = pages.definitions("07_cyclegan", pages.CYCLEGAN_NAMES, changes)
+    networks = g, f, d_x, d_y = [getattr(page, name) for name in pages.CYCLEGAN_NETWORKS]
+    optimizers = [adam(network, 2e-4, 0.5) for network in networks]
+
+    def distance(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(tf.abs(x - y))
+
+    def plain(batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        real_x, real_y = batch
+        with tf.GradientTape(persistent=True) as tape:
+            fake_y, fake_x = g(real_x, training=True), f(real_y, training=True)
+            cycled_x, cycled_y = f(fake_y, training=True), g(fake_x, training=True)
+            real = d_x(real_x, training=True), d_y(real_y, training=True)
+            fake = d_x(fake_x, training=True), d_y(fake_y, training=True)
+            cycle = 10 * (distance(real_x, cycled_x) + distance(real_y, cycled_y))
+            g_loss, f_loss = (cross_entropy(1.0, x) + cycle for x in reversed(fake))
+            if identity:
+                g_loss += 5 * distance(real_y, g(real_y, training=True))
+                f_loss += 5 * distance(real_x, f(real_x, training=True))
+            d_losses = [
+                0.5 * (cross_entropy(1.0, x) + cross_entropy(0.0, y))
+                for x, y in zip(real, fake, strict=True)
+            ]
+        losses = g_loss, f_loss, *d_losses
+        for loss, network, optimizer in zip(losses, networks, optimizers, strict=True):
+            descend(tape, loss, network, optimizer)
+        return {"g_loss": g_loss, "f_loss": f_loss}
+
+    images = tf.unstack(tf.random.stateless_uniform((2, 1, size, size, 3), (1, 1), -1, 1))
+    return {"plain": plain, "lesson": page.train_step}, (tuple(images),)
+
+
+def srgan(first: bool) -> Pair:
+    """Return a stage of lesson 09 with the paper's sizes, and the same written plainly."""
+    page = pages.definitions(SRGAN, ("cross_entropy", "mean_square"))
+    page.content = content = features.content_network()
+    page.generator = g = page.srresnet(64, 16, page.BATCH_NORM)
+    page.discriminator = d = page.crop_discriminator(96, 64)
+    page.optimizer, page.g_optimizer = (page.adam(g, 1e-4, 1) for _ in range(2))
+    page.d_optimizer = page.adam(d, 1e-4, 1)
+    g_optimizer, d_optimizer = adam(g, 1e-4), adam(d, 1e-4)
+
+    def plain_first(batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        lr, hr = batch
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(hr - g(lr, training=True)))
+        descend(tape, loss, g, g_optimizer)
+        return {"loss": loss}
+
+    def plain(batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        lr, hr = batch
+        sr = g(lr, training=True)
+        with tf.GradientTape() as tape:
+            d_loss = cross_entropy(1.0, d(hr, training=True))
+            d_loss += cross_entropy(0.0, d(sr, training=True))
+        descend(tape, d_loss, d, d_optimizer)
+        with tf.GradientTape() as tape:
+            sr = g(lr, training=True)
+            g_loss = tf.reduce_mean(tf.square(content(hr) - content(sr)))
+            g_loss += 1e-3 * cross_entropy(1.0, d(sr, training=True))
+        descend(tape, g_loss, g, g_optimizer)
+        return {"d_loss": d_loss, "g_loss": g_loss}
+
+    crops, _ = superresolution.crops(96, page.BATCH_SIZE, 1)
+    pair = (plain_first, page.mse_step) if first else (plain, page.train_step)
+    return dict(zip(("plain", "lesson"), pair, strict=True)), (next(iter(crops.from_step(0))),)
+
+
+CASES = {
+    "lesson 01": lambda: digits("01_gan"),
+    "lesson 02": lambda: digits("02_dcgan"),
+    "lesson 07, 128": lambda: cyclegan(128, True),
+    "lesson 07, 128, no identity loss": lambda: cyclegan(128, False),
+    "lesson 07, 256": lambda: cyclegan(256, True),
+    "lesson 09, first stage": lambda: srgan(True),
+    "lesson 09, second stage": lambda: srgan(False),
+}
+
+
+def limits() -> dict[str, Step]:
+    """Return a convolution and a matrix product that fill the machine, four in a row each."""
+    image = tf.random.stateless_normal((8, 64, 64, 128), (1, 1))
+    kernel = tf.random.stateless_normal((3, 3, 128, 128), (1, 2)) / 34
+    matrix = tf.random.stateless_normal((2048, 2048), (1, 3)) / 45
+
+    def convolution() -> dict[str, tf.Tensor]:
+        x = image
+        for _ in range(4):
+            x = tf.nn.conv2d(x, kernel, 1, "SAME")
+        return {"x": x[0, 0, 0, 0]}
+
+    def product() -> dict[str, tf.Tensor]:
+        x = matrix
+        for _ in range(4):
+            x = x @ matrix
+        return {"x": x[0, 0]}
+
+    return {"convolution": convolution, "product": product}
+
+
+def timed(case: str) -> None:
+    """Print a case's rows."""
+    runtime.start(1)
+    pair, batch = CASES[case]()
+    precisions = tuple(dict.fromkeys(("float32", runtime.training_precision())))
+    calls, counted = {}, {}
+    for name, step in (pair | limits()).items():
+        arguments = () if name in limits() else batch
+        counted[name] = timing.operations(step, *arguments)
+        for precision in precisions[: 1 if name == "plain" else None]:
+            calls[name, precision] = _in(precision, tf.function(step), arguments)
+    found = timing.in_turns(calls, turns=11, calls=20 if case < "lesson 07" else 1)
+    middle = {key: timing.median(seconds) for key, seconds in found.items()}
+    rate = {key: counted[key[0]] / seconds / 1e9 for key, seconds in middle.items()}
+    for name, precision in found:
+        if name in pair:
+            ratio = middle["plain", "float32"] / middle[name, precision]
+            share = rate[name, precision] / rate["convolution", precision]
+            print(
+                f"| {case} | {name} | {precision} | {timing.spread(found[name, precision])} "
+                f"| {ratio:.2f} | {counted[name] / 1e9:.2f} | {rate[name, precision]:.0f} "
+                f"| {share:.0%} |"
+            )
+    for (name, precision), value in rate.items():
+        if name not in pair:
+            print(f"limit: {name}, {precision}: {value:.0f} billion operations a second")
+
+
+def _in(precision: str, step: Step, arguments: tuple) -> Step:
+    def call() -> dict[str, tf.Tensor]:
+        with runtime.precision(precision):
+            return step(*arguments)
+
+    return call
+
+
+def memory(case: str, name: str) -> None:
+    """Print the most memory that a process has needed which only trains this."""
+    runtime.start(1)
+    pair, batch = CASES[case]()
+    with runtime.precision(runtime.training_precision() if name == "lesson" else "float32"):
+        step = tf.function(pair[name])
+        for _ in range(3):
+            step(*batch)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"memory: {case}, {name}: {peak:.2f} GB")
+
+
+def main() -> None:
+    """Measure all cases, each in processes of its own."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("case", nargs="*", help=f"one or more of: {', '.join(CASES)}")
+    parser.add_argument("--part", choices=("time", "plain", "lesson"), help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.part:
+        case = chosen.case[0]
+        timed(case) if chosen.part == "time" else memory(case, chosen.part)
+        return
+    print(
+        "| | side | precision | step: median (middle half) | times as fast as plain float32 ",
+        end="",
+    )
+    print("| 10⁹ operations | 10⁹ a second | of the convolution's rate |\n|" + "---|" * 8)
+    for case in chosen.case or CASES:
+        for part in ("time", "plain", "lesson"):
+            command = [sys.executable, "-m", "benchmarks.steps", case, "--part", part]
+            text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            marks = ("| ", "limit", "memory")
+            print("\n".join(x for x in text.splitlines() if x.startswith(marks)), flush=True)
+    print(f"\n{runtime.device()}, {runtime.versions()}")
+
+
+if __name__ == "__main__":
+    main()
