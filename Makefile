@@ -6,7 +6,7 @@ PRESET ?=
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-kill fuzz faults lint bench lab refresh record address test-oldest clean
+.PHONY: help run test test-kill fuzz faults lint bench lab student refresh record address test-oldest clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+: *.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -37,6 +37,9 @@ bench: $(VENV)/ready ## lesson 02 against TensorFlow's tutorial; hours, goes on 
 
 lab: $(VENV)/ready ## open the lessons in JupyterLab
 	$(PY) -m jupyter lab --LabApp.default_url="/lab/tree/notebooks/$(LESSON).ipynb"
+
+student: $(VENV)/ready ## a copy of a lesson in which you write the losses and the step
+	@$(PY) -m tools.project student "$(LESSON)"
 
 refresh: $(VENV)/ready ## save in the pages what their records show
 	@$(PY) -m tools.project refresh

@@ -3,6 +3,7 @@
 run [LESSON] [PRESET]   run a lesson headless, its progress in this terminal
 refresh [LESSON ...]    run lessons at `long`, from their record, and save the pages' outputs
 record FOLDER           make the finished run in FOLDER the record of its lesson
+student LESSON          write a copy of a lesson in which the reader fills in losses and step
 address                 copy the project's address from pyproject.toml to where it stands
 install-missing         install what requirements.txt names and this Python lacks (Colab)
 """
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> int:
         "run": run,
         "refresh": refresh,
         "record": record,
+        "student": student,
         "address": address,
         "install-missing": install_missing,
     }
@@ -63,6 +65,14 @@ def record(folder: str) -> int:
     from tools import records
 
     print(f"Wrote {records.write_record(Path(folder))}")
+    return 0
+
+
+def student(lesson: str) -> int:
+    """Write a copy of a lesson to fill in."""
+    from tools import student
+
+    print(f"Wrote {student.write(lesson).relative_to(ROOT)}. Open it with: make lab")
     return 0
 
 

@@ -1,0 +1,86 @@
+"""The copy to fill in: what it lacks, and what its test answers."""
+
+import keras
+import nbformat
+import pytest
+import tensorflow as tf
+
+from tests import pages, toy
+from tools import project, student
+
+
+@pytest.mark.parametrize("lesson", student.STARS)
+def test_the_copy_lacks_what_is_to_be_written(lesson, tmp_path):
+    copy = nbformat.read(student.write(lesson, tmp_path), as_version=4)
+    nbformat.validate(copy)
+    code = [cell for cell in copy.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs for cell in code)
+    text = "\n".join(cell.source for cell in code)
+    compile(text, lesson, "exec")
+    for name in student.STARS[lesson]:
+        assert text.count(f'raise NotImplementedError("write {name}")') == 1
+    original = pages.cells(lesson)
+    checks = [c for c in code if "student.check(" in c.source]
+    assert checks
+    assert len(code) == len(original) + len(checks)
+
+
+def test_somebodys_work_is_not_written_over(tmp_path):
+    student.write("04_lsgan", tmp_path)
+    with pytest.raises(FileExistsError, match=r"student_04_lsgan\.ipynb is there already"):
+        student.write("04_lsgan", tmp_path)
+
+
+def test_a_lesson_without_a_copy_is_named(capsys):
+    assert project.main(["student", "03_latent_space"]) == 2
+    assert "has no copy to fill in. Known: 01_gan, " in capsys.readouterr().err
+
+
+@pytest.fixture
+def page():
+    """The names of lesson 02's page, as they are when its step is checked."""
+    keras.utils.set_random_seed(1)
+    changes = [("BATCH_SIZE = 32", "BATCH_SIZE = 8")]
+    found = pages.definitions("02_dcgan", {*pages.PARTS, "cross_entropy", "stride_2"}, changes)
+    return vars(found) | {"dataset": toy.data()}
+
+
+def answers(page, capsys, **written):
+    capsys.readouterr()
+    student.check("02_dcgan", page | written, *written)
+    return capsys.readouterr().out
+
+
+def test_what_the_lesson_has_is_right(page, capsys):
+    before = [v.numpy() for v in page["generator"].variables]
+    said = answers(page, capsys, **{name: page[name] for name in student.STARS["02_dcgan"]})
+    assert said == "discriminator_loss: right\ngenerator_loss: right\ntrain_step: right\n"
+    after = [v.numpy() for v in page["generator"].variables]
+    assert all((x == y).all() for x, y in zip(before, after, strict=True))  # it is taken back
+
+
+def test_what_is_wrong_is_said(page, capsys):
+    def unwritten(real):
+        raise NotImplementedError("write it")
+
+    def of_generator_only(real):
+        z = page["rng"].normal((8, 100))
+        with tf.GradientTape() as tape:
+            logits = page["discriminator"](page["generator"](z, training=True), training=True)
+            loss = page["generator_loss"](logits)
+        variables = page["generator"].trainable_variables
+        page["g_optimizer"].apply(tape.gradient(loss, variables), variables)
+        return {"g_loss": loss}
+
+    flat = lambda x: -page["cross_entropy"](tf.zeros_like(x), x)  # noqa: E731
+    assert "generator_loss: -" in answers(page, capsys, generator_loss=flat)
+    each = lambda x: tf.nn.softplus(-x)  # noqa: E731
+    assert "returns numbers of shape (8, 1)" in answers(page, capsys, generator_loss=each)
+    nothing = lambda x: None  # noqa: E731
+    assert "returns nothing" in answers(page, capsys, generator_loss=nothing)
+    assert "still to be written" in answers(page, capsys, train_step=unwritten)
+    said = answers(page, capsys, train_step=of_generator_only)
+    assert "different from the lesson's: " in said
+    assert "discriminator" in said
+    wrong = lambda real: 1 / 0  # noqa: E731
+    assert "train_step: ZeroDivisionError" in answers(page, capsys, train_step=wrong)
