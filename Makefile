@@ -6,7 +6,7 @@ PRESET ?=
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-kill fuzz faults lint bench lab student refresh record address test-oldest clean
+.PHONY: help run test test-kill test-browser fuzz faults lint bench lab student refresh record address test-oldest clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+: *.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -24,6 +24,10 @@ test-kill: $(VENV)/ready ## every lesson that trains, killed at random and run a
 
 fuzz: $(VENV)/ready ## a thousand mutated archives, images, checkpoints and options
 	$(PY) -m pytest -m slow tests/test_fuzz.py
+
+test-browser: $(VENV)/ready ## every lesson in JupyterLab, through a headless Chromium
+	$(PY) -m pip install --quiet selenium
+	$(PY) -m pytest -m browser -rs tests/test_browser.py
 
 faults: $(VENV)/ready ## the table of all that was broken on purpose; half an hour
 	$(PY) -m pytest -m fault --faults tests
