@@ -3,7 +3,8 @@
     python -m benchmarks.seeds [LESSON ...]
 
 Executes the pages with another SEED, in outputs/benchmarks/seed-N/. Can be stopped, and goes on
-when it is run again. Prints a table in Markdown.
+when it is run again. Prints a table in Markdown, and writes the best distances to
+outputs/pretrained/seeds.json, beside which the lessons set what a reader's change has made.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import os
 import re
 import statistics
 import sys
+from datetime import date
 
 import nbformat
 from nbclient import NotebookClient
 
 from tools.headless import NOTEBOOKS
-from utils import options
+from utils import metrics, options
 
 SEEDS = (1, 2, 3)
 LESSONS = ("01_gan", "02_dcgan", "04_lsgan")
@@ -44,7 +46,12 @@ def main(lessons: list[str]) -> None:
         found = [metrics_of(lesson, seed) for seed in SEEDS]
         cells = [lesson]
         for name in "best", "final", "last":
-            multiples = [m["scores"][name]["times floor"] for m in found]
+            multiples = [round(m["scores"][name]["times floor"], 2) for m in found]
+            if name == "best":
+                known = json.loads(metrics.SEEDS_FILE.read_text(encoding="utf-8"))
+                known |= {"date": date.today().isoformat(), lesson: {"quick": {name: multiples}}}
+                text = json.dumps(known, indent=1) + "\n"
+                metrics.SEEDS_FILE.write_text(text, encoding="utf-8")
             spread = f"{statistics.mean(multiples):.1f} ± {statistics.stdev(multiples):.1f}"
             cells.append(f"{spread} ({', '.join(f'{x:.1f}' for x in multiples)})")
         cells.append(f"{min(m['scores']['final']['smallest share'] for m in found):.3f}")

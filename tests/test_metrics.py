@@ -1,6 +1,7 @@
 """The measures against closed forms, SciPy, and sets laid out by hand."""
 
 import json
+import math
 import os
 
 import keras
@@ -164,6 +165,32 @@ def test_a_distance_whose_floor_is_lost_in_noise_has_no_multiple(digits, capsys)
     metrics.table(found, samples=found | {"kernel distance": 1.0})
     line = next(row for row in capsys.readouterr().out.splitlines() if row.startswith("kernel"))
     assert line.split()[-1] == "1.0000"
+
+
+def test_a_result_beside_the_seeds_of_the_unchanged_lesson(monkeypatch, tmp_path, capsys):
+    """Three seeds: the interval is the mean ± 4.303 s √(4/3), 4.303 from a table of t."""
+    file = tmp_path / "seeds.json"
+    file.write_text('{"floor": 0.5, "lesson": {"quick": {"best": [9.0, 10.0, 11.0]}}}')
+    monkeypatch.setattr(metrics, "SEEDS_FILE", file)
+    monkeypatch.setenv("PRESET", "quick")
+    edge = 10 + 4.303 * math.sqrt(4 / 3)
+    for value, word in ((edge - 0.01, "within noise"), (edge + 0.01, "more than noise")):
+        metrics.beside_seeds("lesson", 0.5, best=value, last=99.0)
+        expected = f"best: {value:.1f} x against 10.0 ± 1.0 of the unchanged lesson, 3 seeds at"
+        assert capsys.readouterr().out == f"{expected} `quick`: {word}\n"
+    metrics.beside_seeds("lesson", 0.6, best=1.0)  # other images
+    metrics.beside_seeds("another", 0.5, best=1.0)
+    monkeypatch.setenv("PRESET", "long")
+    metrics.beside_seeds("lesson", 0.5, best=1.0)
+    assert capsys.readouterr().out == ""
+
+
+def test_the_shipped_seeds_are_read(monkeypatch, capsys):
+    monkeypatch.setenv("PRESET", "quick")
+    floor = json.loads(metrics.SEEDS_FILE.read_text())["floor"]
+    for lesson in "01_gan", "02_dcgan", "04_lsgan":
+        metrics.beside_seeds(lesson, floor, best=1.0)
+        assert "best: 1.0 x against" in capsys.readouterr().out
 
 
 def test_a_translation_and_back(capsys):

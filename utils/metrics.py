@@ -7,6 +7,7 @@ test images, as many of each. All of it is computed in float32 or better.
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ from utils import fetch, images, runtime
 from utils.options import ROOT
 
 DIGITS_FOLDER = ROOT / "outputs" / "pretrained" / "digit_classifier"
+SEEDS_FILE = ROOT / "outputs" / "pretrained" / "seeds.json"  # benchmarks/seeds.py
 
 
 def digit_network() -> keras.Model:
@@ -335,13 +337,38 @@ class Translation:
         return {"floor": floor, "untouched": self.untouched, **found, "cycle error": error}
 
 
-def table(floor: dict[str, Any], **columns: dict[str, Any]) -> None:
+def beside_seeds(lesson: str, floor: float, **multiples: float) -> None:
+    """Print distances beside those of the unchanged lesson at this preset, with several seeds.
+
+    A difference is called noise inside the 95 % prediction interval of Student's t: mean ±
+    t(n - 1) s √(1 + 1/n), for n seeds with the standard deviation s. Nothing is printed where
+    no seeds were trained, or where the floor is that of other images.
+
+    Args:
+        lesson: its name.
+        floor: the distance between real images.
+        **multiples: distances as multiples of the floor, by the name of their weights.
+    """
+    known = json.loads(SEEDS_FILE.read_text(encoding="utf-8"))
+    found = known.get(lesson, {}).get(runtime.preset(), {})
+    for name, seeds in found.items() if np.isclose(floor, known["floor"], rtol=0.01) else ():
+        n, mean, deviation = len(seeds), np.mean(seeds), np.std(seeds, ddof=1)
+        within = deviation * stats.t.ppf(0.975, n - 1) * np.sqrt(1 + 1 / n)
+        word = "within noise" if abs(multiples[name] - mean) <= within else "more than noise"
+        print(
+            f"{name}: {multiples[name]:.1f} x against {mean:.1f} ± {deviation:.1f} of the ", end=""
+        )
+        print(f"unchanged lesson, {n} seeds at `{runtime.preset()}`: {word}")
+
+
+def table(floor: dict[str, Any], lesson: str = "", **columns: dict[str, Any]) -> None:
     """Print what `Evaluation` found, a column each, distances also as a multiple of the floor.
 
     A floor that is within its own standard deviation of 0 gives no multiple.
 
     Args:
         floor: `evaluation.floor()`.
+        lesson: whose seeds to set beside, with `beside_seeds`.
         **columns: what an Evaluation returned, by name.
     """
     print(f"{'':24}{'real images':>12}" + "".join(f"{name:>18}" for name in columns))
@@ -354,3 +381,6 @@ def table(floor: dict[str, Any], **columns: dict[str, Any]) -> None:
             times = f"{found[name] / lowest:.1f} x" if "distance" in name and not lost else ""
             row += f"{found[name]:10.4f}{times:>8}"
         print(row.rstrip())
+    if lesson:
+        multiples = {name: found["times floor"] for name, found in columns.items()}
+        beside_seeds(lesson, floor["Fréchet distance"], **multiples)
