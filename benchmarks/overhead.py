@@ -27,6 +27,7 @@ import tensorflow as tf
 
 from benchmarks import timing
 from tests import pages
+from tools import exercises
 from utils import loop, options, runtime, training
 
 LESSONS = ("01_gan", "02_dcgan", "04_lsgan", "07_cyclegan", "drafts/09_srgan")
@@ -63,7 +64,7 @@ def until_training(lesson: str) -> tuple[training.Trainer, tuple]:
     names = {"__name__": "__main__"}
     with contextlib.suppress(Reached):
         for number, cell in enumerate(pages.cells(lesson)[1:]):
-            pages.execute(cell.source, f"<{lesson} {number}>", names)
+            exercises.execute(cell.source, f"<{lesson} {number}>", names)
     training.Trainer.fit = original
     return reached[0]
 

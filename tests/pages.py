@@ -1,11 +1,12 @@
 """Reads lessons: their cells, and the functions and networks that a page defines."""
 
 import ast
-import linecache
 import types
 from pathlib import Path
 
 import nbformat
+
+from tools import exercises
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
@@ -44,11 +45,5 @@ def definitions(lesson, names, changes=(), **given):
     tree.body = [node for node in tree.body if wanted(node)]
     module = types.ModuleType(f"page_{lesson}")
     vars(module).update(given)
-    execute(source, f"<{lesson}>", module.__dict__, tree)
+    exercises.execute(source, f"<{lesson}>", module.__dict__, tree)
     return module
-
-
-def execute(source, file, names, tree=None):
-    """Execute source, or what is left of it in a tree, so that `inspect` finds its functions."""
-    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-    exec(compile(tree or source, file, "exec"), names)

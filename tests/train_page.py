@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from tests import pages
+from tools import exercises
 from utils import training
 
 TRAININGS = {"drafts/09_srgan": 2}  # the others have one
@@ -28,7 +29,7 @@ def main(lesson, rounds, file):
     training.Trainer.fit = longer
     names = {"__name__": "__main__"}
     for number, cell in enumerate(pages.cells(lesson)[1:]):
-        pages.execute(cell.source, f"<{lesson} {number}>", names)
+        exercises.execute(cell.source, f"<{lesson} {number}>", names)
         if len(trained) == TRAININGS.get(lesson, 1):
             break
     state = {}
