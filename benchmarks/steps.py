@@ -57,9 +57,20 @@ def descend(
     optimizer.apply(tape.gradient(loss, variables), variables)
 
 
-def digits(lesson: str) -> Pair:
+def changed(lesson: str, values: dict[str, float]) -> list[tuple[str, str]]:
+    """Return the changes of a page's lines that give constants these values."""
+    return [
+        (line, f"{line.split(' = ')[0]} = {values[line.split(' = ')[0]]}")
+        for cell in pages.cells(lesson)
+        for line in cell.source.splitlines()
+        if line.split(" = ")[0] in values
+    ]
+
+
+def digits(lesson: str, **changes: int) -> Pair:
     """Return https://keras.io/guides/custom_train_step_in_tensorflow and lesson 01 or 02."""
-    page = pages.definitions(lesson, {*pages.PARTS, "cross_entropy", "stride_2"})
+    names = {*pages.PARTS, "cross_entropy", "stride_2"}
+    page = pages.definitions(lesson, names, changed(lesson, changes))
     parts = [getattr(page, name) for name in pages.PARTS]
     (g, d, *_, rng), n, length = parts, page.BATCH_SIZE, page.LATENT_DIM
     losses = page.generator_loss, page.discriminator_loss
@@ -91,13 +102,7 @@ def cyclegan(size: int, identity: bool) -> Pair:
     """
     values = {"IMAGE_SIZE": size, "WIDTH": 64, "BLOCKS": 9 if size == 256 else 6}
     values |= {"BATCH_SIZE": 1, "LAMBDA_IDENTITY": 5.0 * identity}
-    changes = [
-        (line, f"{line.split(' = ')[0]} = {values[line.split(' = ')[0]]}")
-        for cell in pages.cells("07_cyclegan")
-        for line in cell.source.splitlines()
-        if line.split(" = ")[0] in values
-    ]
-    page = pages.definitions("07_cyclegan", pages.CYCLEGAN_NAMES, changes)
+    page = pages.definitions("07_cyclegan", pages.CYCLEGAN_NAMES, changed("07_cyclegan", values))
     networks = g, f, d_x, d_y = [getattr(page, name) for name in pages.CYCLEGAN_NETWORKS]
     optimizers = [adam(network, 2e-4, 0.5) for network in networks]
 
@@ -129,12 +134,12 @@ def cyclegan(size: int, identity: bool) -> Pair:
     return {"plain": plain, "lesson": page.train_step}, (tuple(images),)
 
 
-def srgan(first: bool) -> Pair:
-    """Return a stage of lesson 09 with the paper's sizes, and the same written plainly."""
+def srgan(first: bool, size: int = 96, batch_size: int = 8) -> Pair:
+    """Return a stage of lesson 09 with the paper's networks, and the same written plainly."""
     page = pages.definitions(SRGAN, ("cross_entropy", "mean_square"))
     page.content = content = features.content_network()
     page.generator = g = page.srresnet(64, 16, page.BATCH_NORM)
-    page.discriminator = d = page.crop_discriminator(96, 64)
+    page.discriminator = d = page.crop_discriminator(size, 64)
     page.optimizer, page.g_optimizer = (page.adam(g, 1e-4, 1) for _ in range(2))
     page.d_optimizer = page.adam(d, 1e-4, 1)
     g_optimizer, d_optimizer = adam(g, 1e-4), adam(d, 1e-4)
@@ -160,7 +165,7 @@ def srgan(first: bool) -> Pair:
         descend(tape, g_loss, g, g_optimizer)
         return {"d_loss": d_loss, "g_loss": g_loss}
 
-    crops, _ = superresolution.crops(96, page.BATCH_SIZE, 1)
+    crops, _ = superresolution.crops(size, batch_size, 1)
     pair = (plain_first, page.mse_step) if first else (plain, page.train_step)
     return dict(zip(("plain", "lesson"), pair, strict=True)), (next(iter(crops.from_step(0))),)
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from utils import fetch, photographs
-from utils.options import at_least, option
+from utils.options import at_least, one_of, option
 
 MNIST_URLS = (
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
@@ -182,8 +182,7 @@ def mnist(batch_size: int = 64, seed: int = 0, split: str = "train") -> ImageDat
         ValueError: a wrong argument, or a file that does not hold MNIST.
         FileNotFoundError: nothing was found, and STANDIN=never.
     """
-    if split not in ("train", "test"):
-        raise ValueError(f"split={split!r}: use 'train' or 'test'.")
+    one_of(("train", "test"), split=split)
     name, arrays, standin = find("MNIST", _mnist_file, _digits_standin)
     images, labels = arrays[f"x_{split}"][..., None], arrays[f"y_{split}"].astype("int64")
     if not 1 <= batch_size <= len(images):
@@ -251,8 +250,7 @@ def folder_pair(
 
 def _side(image_size: int, split: str) -> int:
     at_least(16, image_size=image_size)
-    if split not in ("train", "test"):
-        raise ValueError(f"split={split!r}: use 'train' or 'test'.")
+    one_of(("train", "test"), split=split)
     return round(image_size * 286 / 256) if split == "train" else image_size
 
 

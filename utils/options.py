@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,8 +21,16 @@ def option(name: str) -> str:
     Raises:
         ValueError: the value is not one of those allowed.
     """
-    allowed = OPTIONS[name]
-    value = os.environ.get(name) or allowed[0]
+    return one_of(OPTIONS[name], **{name: os.environ.get(name) or OPTIONS[name][0]})
+
+
+def one_of(allowed: Sequence[str], **values: str) -> str:
+    """Check an argument that is one of a few words, and return it.
+
+    Raises:
+        ValueError: it is another; the message names it.
+    """
+    ((name, value),) = values.items()
     if value not in allowed:
         raise ValueError(f"{name}={value!r} is not known. Use one of: {', '.join(allowed)}.")
     return value

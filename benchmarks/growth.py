@@ -1,0 +1,85 @@
+"""How time and memory grow with the batch, the size of images, and the number of files.
+
+    python -m benchmarks.growth
+
+Each point is a process of its own, in the default precision: the median of five steps, and the
+most memory that the process has needed. Nothing else may run.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ |= {"PRESET": "quick", "STANDIN": "never"}
+
+import tensorflow as tf
+
+from benchmarks import steps, timing
+from utils import datasets, fetch, photographs, runtime
+
+POINTS = {  # what grows: its values, and the pair of steps that it gives
+    "lesson 02, batch": ((16, 32, 64, 128, 256), lambda n: steps.digits("02_dcgan", BATCH_SIZE=n)),
+    "lesson 07, size": ((64, 128, 256), lambda n: steps.cyclegan(n, True)),
+    "lesson 09, batch": ((4, 8, 16, 32), lambda n: steps.srgan(False, batch_size=n)),
+    "lesson 09, size": ((48, 96, 192), lambda n: steps.srgan(False, size=n)),
+}
+FILES = (100, 1_000, 20_000)
+
+
+def of_step(name: str, value: int) -> str:
+    """Measure a step."""
+    runtime.start(1)
+    pair, batch = POINTS[name][1](value)
+    step = tf.function(pair["lesson"])
+    with runtime.precision(runtime.training_precision()):
+        found = timing.in_turns({name: lambda: step(*batch)}, turns=5)
+    return timing.spread(found[name])
+
+
+def of_folder(count: int) -> str:
+    """Measure opening a folder of photographs, which are the same few again and again."""
+    runtime.start(1)
+    with tempfile.TemporaryDirectory() as folder:
+        zipped = fetch.in_data_dir("horse2zebra.zip")
+        files = list(photographs.find(zipped).items())[:100]
+        for i in range(count):
+            path = Path(folder) / f"{i:05d}.jpg"
+            if i < len(files):
+                path.write_bytes(files[i][1]())
+            else:
+                os.link(Path(folder) / f"{i % len(files):05d}.jpg", path)
+        began = time.perf_counter()
+        data = datasets.folder_pair(folder, folder, 128, 1, 1)
+        for _ in data.from_step(0).take(100):
+            pass
+        return f"{time.perf_counter() - began:.1f} s to open and draw 100"
+
+
+def main(arguments: list[str]) -> None:
+    """Measure a point, or all."""
+    if arguments:
+        name, value = arguments[0], int(arguments[1])
+        text = of_folder(value) if name == "files" else of_step(name, value)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        own = Path("/proc/self/status").read_text(encoding="utf-8").split("RssAnon:")[1].split()[0]
+        print(f"| {name} | {value:,} | {text} | {peak:.2f} GB | {int(own) / 1e6:.2f} GB |")
+        return
+    print("| | | time | most memory | of it, at the end, not pages of a file |")
+    print("|---|---|---|---|---|")
+    everything = {name: values for name, (values, _) in POINTS.items()} | {"files": FILES}
+    for name, values in everything.items():
+        for value in values:
+            command = [sys.executable, "-m", "benchmarks.growth", name, str(value)]
+            text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            print(text.strip().splitlines()[-1], flush=True)
+    print(f"\n{runtime.device()}, {runtime.versions()}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
