@@ -381,3 +381,15 @@ def test_lessons_run_at_the_preset_that_make_test_asks_for():
 def test_wrong_arguments_are_named_at_once(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("benchmarks/*.md")), ids=lambda p: p.name
+)
+def test_links_in_the_documents_resolve(path):
+    text = path.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+    for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", text):
+        assert (path.parent / target).exists(), target
+        assert not anchor or target or anchor in anchors, anchor
