@@ -6,7 +6,7 @@ PRESET ?=
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-kill test-browser fuzz faults lint bench lab student refresh record address test-oldest clean
+.PHONY: help run test test-kill test-browser fuzz faults lint bench lab student refresh gallery record address test-oldest clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+: *.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -48,6 +48,9 @@ student: $(VENV)/ready ## a copy of a lesson in which you write the losses and t
 
 refresh: $(VENV)/ready ## save in the pages what their records show
 	@$(PY) -m tools.project refresh
+
+gallery: $(VENV)/ready ## make the pictures of the README anew, from the records
+	@$(PY) -m tools.project gallery
 
 record: $(VENV)/ready ## make a finished run the record: make record RUN=outputs/02_dcgan/long
 	@$(PY) -m tools.project record "$(RUN)"

@@ -100,6 +100,19 @@ def test_a_page_is_saved_with_outputs_and_counts_and_nothing_volatile(lesson, tm
     assert page.metadata["language_info"] == {"name": "python"}
 
 
+def test_the_gallery_takes_the_picture_and_leaves_the_page(lesson, tmp_path, monkeypatch):
+    (tmp_path / "outputs" / "gallery").mkdir(parents=True)
+    monkeypatch.setattr(headless, "ROOT", tmp_path)
+    lesson(
+        TOY_LESSON.replace("ROUNDS", "1"),
+        "(trainer.folder / 'training_small.gif').write_bytes(b'a picture')",
+    )
+    before = (tmp_path / "note books" / "00_toy.ipynb").read_bytes()
+    assert headless.run("00_toy", "smoke", to_gallery=True) == 0
+    assert (tmp_path / "outputs" / "gallery" / "00_toy.gif").read_bytes() == b"a picture"
+    assert (tmp_path / "note books" / "00_toy.ipynb").read_bytes() == before
+
+
 def test_a_cell_that_fails_is_shown_and_the_rest_is_saved(lesson, capsys, tmp_path):
     lesson("print('before')", "raise KeyError('on purpose')", "print('never')")
     assert headless.run("00_toy", "smoke") == 1

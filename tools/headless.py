@@ -29,14 +29,14 @@ def lessons() -> list[str]:
     return sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 
 
-def run(lesson: str, preset: str = "", to_page: bool = False) -> int:
+def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool = False) -> int:
     """Execute a lesson, stream what it prints, save it, and list what it left.
 
     Args:
         lesson: name of a lesson.
         preset: sets PRESET; empty leaves it as it is.
-        to_page: where the lesson ran to its end, save its outputs in `notebooks/` and its
-            picture in `outputs/gallery/` too.
+        to_page: where the lesson ran to its end, save its outputs in `notebooks/` too.
+        to_gallery: where it did, copy its picture to `outputs/gallery/`.
 
     Returns:
         Exit status: 0; 1 where a cell failed; 130 where the run was interrupted.
@@ -64,8 +64,10 @@ def run(lesson: str, preset: str = "", to_page: bool = False) -> int:
     folder = output_dir() / lesson / (client.folder or _default_folder())
     folder.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, folder / page.name)
-    if to_page and not error and not client.interrupted:
+    finished = not error and not client.interrupted
+    if to_page and finished:
         save_page(notebook, page)
+    if to_gallery and finished:
         for made, kept in ("training_small.gif", f"{lesson}.gif"), (f"{lesson}.png",) * 2:
             if (folder / made).exists():
                 shutil.copy(folder / made, ROOT / "outputs/gallery" / kept)
