@@ -6,7 +6,7 @@ PRESET ?=
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-kill test-browser fuzz faults lint bench lab student refresh gallery record address test-oldest clean
+.PHONY: help run test test-kill fuzz test-browser faults lint bench lab student refresh gallery record address test-oldest clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+: *.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
