@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests import toy
 from tests.conftest import KERAS_HOME
@@ -296,3 +297,19 @@ def test_wrong_arguments_are_named(tiny_mnist, monkeypatch, tmp_path):
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "missing"))
     with pytest.raises(ValueError, match=r"DATA_DIR=.*is not a folder"):
         datasets.mnist()
+
+
+def test_images_of_your_own(tmp_path, capsys):
+    shades = [(10, 20, 30), (200, 100, 0), (255, 255, 255)]
+    for i, shade in enumerate(shades):
+        Image.new("RGB", (20 + i, 30), shade).save(tmp_path / f"{i}.png")
+    data = datasets.folder(tmp_path, 16, batch_size=2)
+    assert (data.name, data.standin, data.images.shape) == (tmp_path.name, False, (3, 16, 16, 3))
+    assert data.images[1, 0, 0].tolist() == [200, 100, 0]
+    assert next(iter(data.from_step(0))).shape == (2, 16, 16, 3)
+    grey = datasets.folder(tmp_path, 16, batch_size=3, grey=True)
+    expected = [round(np.dot(shade, (0.299, 0.587, 0.114))) for shade in shades]  # BT.601
+    np.testing.assert_allclose(grey.images[:, 5, 5, 0], expected, atol=1)
+    assert "3 images" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"batch_size=4: .* has 3 images"):
+        datasets.folder(tmp_path, 16, batch_size=4)

@@ -59,6 +59,12 @@ class ImageData:
     batch_size: int
     seed: int
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch_size <= len(self.images):
+            raise ValueError(
+                f"batch_size={self.batch_size}: {self.name} has {len(self.images)} images."
+            )
+
     @property
     def steps_per_epoch(self) -> int:
         """Number of full batches in one pass over the images."""
@@ -185,8 +191,6 @@ def mnist(batch_size: int = 64, seed: int = 0, split: str = "train") -> ImageDat
     one_of(("train", "test"), split=split)
     name, arrays, standin = find("MNIST", _mnist_file, _digits_standin)
     images, labels = arrays[f"x_{split}"][..., None], arrays[f"y_{split}"].astype("int64")
-    if not 1 <= batch_size <= len(images):
-        raise ValueError(f"batch_size={batch_size}: {name} ({split}) has {len(images)} images.")
     print(f"Data: {name}, {len(images):,} images ({split})")
     return ImageData(name, standin, images, labels, batch_size, seed)
 
@@ -224,6 +228,28 @@ def horse2zebra(
 
     name, found, is_standin = find("horse2zebra", real, standin)
     return UnpairedData(name, is_standin, found["A"], found["B"], image_size, batch_size, seed)
+
+
+def folder(
+    source: str | Path, image_size: int, batch_size: int = 32, seed: int = 0, grey: bool = False
+) -> ImageData:
+    """Load images of your own: a folder, a zip archive or a file; all labels are 0.
+
+    Args:
+        source: what `photographs.load` takes.
+        image_size: height and width; the form is not kept.
+        batch_size: images a batch.
+        seed: decides the order of the batches.
+        grey: one channel, their luma, instead of three.
+
+    Raises:
+        ValueError: a wrong argument, or no image that can be used.
+    """
+    images, name = photographs.load(source, image_size), Path(source).expanduser().resolve().stem
+    if grey:
+        images = np.stack([np.asarray(Image.fromarray(x).convert("L")) for x in images])[..., None]
+    print(f"Data: {name}, {len(images):,} images")
+    return ImageData(name, False, images, np.zeros(len(images), "int64"), batch_size, seed)
 
 
 def folder_pair(
