@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tools import headless
 from utils import checkpoints, fetch
 
 TERMS = {
@@ -49,13 +50,15 @@ def write_card(folder: Path) -> None:
     """Write README.md of a record, from its metrics.json, and its SHA256SUMS."""
     told = checkpoints.read_metrics(folder)
     lesson, data = told["lesson"], told["data"]
+    # A lesson with two trainings, such as 09, has two records.
+    page = next((name for name in headless.lessons() if name[:3] == lesson[:3]), lesson)
     versions = ", ".join(f"{k} {v}" for k, v in told["versions"].items() if k != "system")
     lines = [
         f"# Weights of lesson {lesson}\n",
         f"- Trained on {data}, preset `{told['preset']}`: {told['steps']:,} updates in "
         f"{told['seconds']:,.0f} s, {told['date']}, on {told['device']}, {told['precision']}.",
         f"- With {versions}.",
-        f"- Made by `make run LESSON={lesson} PRESET=long`, then `make record`.",
+        f"- Made by `make run LESSON={page} PRESET=long`, then `make record`.",
         f"- `state.npz` holds {', '.join(told.get('record', ('all networks',)))} in half "
         "precision, the history and the frames. `PRESET=long` on the unchanged lesson opens it.",
         f"- Terms: the project's for the weights; for the data, {TERMS.get(data, 'its owner')}.\n",
