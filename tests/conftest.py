@@ -36,7 +36,7 @@ def pytest_terminal_summary(terminalreporter, config):
     tried = collections.Counter()
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, ()):
-            for mark in report.faults if report.when == "call" else ():
+            for mark in getattr(report, "faults", ()) if report.when == "call" else ():
                 row = (*mark.args, mark.kwargs["lost"] if outcome == "passed" else "FAILED")
                 tried[row] += dict(report.user_properties).get("tried", 1)
     if config.getoption("--faults"):

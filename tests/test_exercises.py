@@ -7,7 +7,7 @@ from tools import exercises
 LESSON = "01_gan"
 
 
-def test_a_changed_lesson_trains_beside_the_unchanged_one(capsys, tmp_path, monkeypatch):
+def test_a_changed_lesson_trains_beside_the_unchanged_one(capsys, monkeypatch, in_float32):
     monkeypatch.setenv("STANDIN", "always")
     found = exercises.run(LESSON, ("PIECES = 5", "PIECES = 1"), show=("metrics.table",))
     shown = capsys.readouterr().out
