@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,6 @@ import keras
 import matplotlib
 import tensorflow as tf
 
-from benchmarks import timing
 from tests import pages
 from tools import exercises
 from utils import loop, options, runtime, training
@@ -121,7 +121,7 @@ def measure(lesson: str) -> str:
         trainer.fit(dataset, 10**6, steps, *rest, **named, callbacks=[clock])
         assert traces == 1, f"{lesson}: the step was traced {traces} times"
         found.setdefault("whole", []).append((clock.ends[2] - clock.ends[0]) / 2 / steps)
-    middle = {name: timing.median(seconds) for name, seconds in found.items()}
+    middle = {name: statistics.median(seconds) for name, seconds in found.items()}
     step, batch_size = middle["step"], dataset.batch_size
     cells = [
         f"{1000 * step:.1f} ms",
@@ -169,7 +169,7 @@ def main(lessons: list[str]) -> None:
             text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             print(text.splitlines()[2], flush=True)
     if len(lessons) != 1:
-        seconds = timing.median([seconds_to_first_round("02_dcgan") for _ in range(3)])
+        seconds = statistics.median([seconds_to_first_round("02_dcgan") for _ in range(3)])
         print(f"\n`make run` to the end of a first round of two updates: {seconds:.1f} s")
         print(f"{runtime.device()}, {runtime.versions()}")
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable
@@ -214,7 +215,7 @@ def timed(case: str) -> None:
         for precision in precisions[: 1 if name == "plain" else None]:
             calls[name, precision] = _in(precision, tf.function(step), arguments)
     found = timing.in_turns(calls, turns=11, calls=20 if case < "lesson 07" else 1)
-    middle = {key: timing.median(seconds) for key, seconds in found.items()}
+    middle = {key: statistics.median(seconds) for key, seconds in found.items()}
     rate = {key: counted[key[0]] / seconds / 1e9 for key, seconds in middle.items()}
     for name, precision in found:
         if name in pair:

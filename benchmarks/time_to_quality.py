@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import os
+import statistics
 
 os.environ |= {"PRESET": "long", "PRECISION": "float32", "STANDIN": "never"}
 
@@ -129,7 +130,7 @@ def seconds_an_update(trainers: list[training.Trainer], batches: list[tf.Tensor]
     """Return each side's median over 15 turns of 20 updates. Moves the weights, saves nothing."""
     pairs = enumerate(zip(trainers, batches, strict=True))
     updates = {i: functools.partial(tf.function(t.update), batch) for i, (t, batch) in pairs}
-    return [timing.median(x) for x in timing.in_turns(updates, turns=15, calls=20).values()]
+    return [statistics.median(x) for x in timing.in_turns(updates, turns=15, calls=20).values()]
 
 
 def seconds_to(threshold: float, trainer: training.Trainer, seconds: float) -> str:

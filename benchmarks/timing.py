@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Mapping
 
@@ -30,11 +29,6 @@ def in_turns(
             if turn:
                 found[name].append((time.perf_counter() - began) / calls)
     return found
-
-
-def median(seconds: list[float]) -> float:
-    """Return the median."""
-    return statistics.median(seconds)
 
 
 def spread(seconds: list[float]) -> str:
