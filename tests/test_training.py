@@ -617,6 +617,20 @@ def test_a_record_may_keep_the_averaged_networks_only(record, monkeypatch, tmp_p
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize(("scores", "kept"), [((2.0, 1.0), False), ((1.0, 2.0), True)])
+def test_a_record_keeps_the_best_weights_once(record, scores, kept):
+    """Where the end was best, the averaged weights are the best ones."""
+    trainer = toy.make(lesson="scored")
+    toy.fit(trainer, 2, score=iter(scores).__next__)
+    records.write_record(trainer.folder)
+    with np.load(checkpoints.record_folder("scored") / "state.npz") as file:
+        assert any(key.startswith("best_") for key in file.files) == kept
+    network = toy.make().parts["generator"]
+    checkpoints.load_networks("scored", best_generator=network)
+    for a, b in zip(trainer.best["generator"].get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("change", "rounds", "environment"),
     [

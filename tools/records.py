@@ -23,7 +23,8 @@ def write_record(folder: Path) -> Path:
     """Make a finished run the record of its lesson.
 
     Kept of its state: the networks that its Trainer names, in half precision, frames and
-    history. Left out: optimizers and random generators.
+    history. Left out: optimizers and random generators, and best weights that are the averaged
+    ones of the end, which stand for them.
 
     Raises:
         ValueError: the run is not finished, or was trained on a stand-in.
@@ -37,6 +38,10 @@ def write_record(folder: Path) -> Path:
     for key, value in state.items():
         if "/" not in key or key.split("/")[0] in metrics["record"]:
             kept[key] = value.astype("float16") if value.dtype == "float32" else value
+    best = [key for key in kept if key.startswith("best_")]
+    at_end = {key: f"averaged_{key.removeprefix('best_')}" for key in best}
+    if all(b in kept and np.array_equal(kept[a], kept[b]) for a, b in at_end.items()):
+        kept = {key: value for key, value in kept.items() if key not in best}
     target = checkpoints.record_folder(metrics["lesson"])
     target.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(target / "state.npz", **kept)

@@ -200,7 +200,8 @@ def load_networks(lesson: str, **networks: keras.Model) -> dict[str, Any]:
     Args:
         lesson: whose record.
         **networks: by the name of a part of the run, for instance `discriminator`,
-            `averaged_generator` (at the end) or `best_generator` (at the best score).
+            `averaged_generator` (at the end) or `best_generator` (at the best score; where the
+            record lacks one, the end was best).
 
     Returns:
         The metrics of the record.
@@ -217,7 +218,8 @@ def load_networks(lesson: str, **networks: keras.Model) -> dict[str, Any]:
         state = dict(file)
     for name, network in networks.items():
         for i, variable in enumerate(network.variables):
-            value = state.get(f"{name}/{i:03d}")
+            at_end = f"averaged_{name.removeprefix('best_')}/{i:03d}"
+            value = state.get(f"{name}/{i:03d}", state.get(at_end))
             if value is None or value.shape != tuple(variable.shape):
                 raise ValueError(f"The record of {lesson} has no {name} like this one.")
             variable.assign(value)

@@ -18,7 +18,9 @@ SQUEEZENET_HASH = "17154246284f555591549ac2c83e127abfbf4307dc4b0060fdaa2931d0fa3
 FIRES = {2: 16, 3: 16, 4: 32, 5: 32, 6: 48, 7: 48, 8: 64, 9: 64}  # module: squeezed channels
 
 
-def squeezenet(last: int = 9, trained: bool = True) -> keras.Model:
+def squeezenet(
+    last: int = 9, trained: bool = True, pooling: type[keras.Layer] = layers.MaxPooling2D
+) -> keras.Model:
     """Build SqueezeNet 1.1 without its top, up to a fire module (Iandola et al. 2016).
 
     Its weights are those of the public repository keras-squeezenet (MIT), from DATA_DIR, Keras'
@@ -27,6 +29,7 @@ def squeezenet(last: int = 9, trained: bool = True) -> keras.Model:
     Args:
         last: number of the last module, 2 to 9.
         trained: False leaves the random weights of the start.
+        pooling: layer that halves the features.
 
     Returns:
         A network: images (n, height, width, 3) in [-1, 1] -> (n, rows, columns, channels).
@@ -40,7 +43,7 @@ def squeezenet(last: int = 9, trained: bool = True) -> keras.Model:
     ends = {}
     for number in FIRES:
         if number in (2, 4, 6):
-            x = layers.MaxPooling2D(3, 2)(x)
+            x = pooling(3, 2)(x)
         x = layers.Conv2D(FIRES[number], 1, activation="relu")(x)
         wide = {"filters": 4 * FIRES[number], "padding": "same", "activation": "relu"}
         sides = [layers.Conv2D(kernel_size=k, **wide)(x) for k in (1, 3)]
@@ -58,9 +61,12 @@ def content_network(light: bool = True) -> keras.Model:
 
     VGG19 up to its last convolution, after the activation, divided by 12.75 (Ledig et al. 2017,
     section 3.2: phi 5,4), where Keras' weights can be had. Or SqueezeNet up to its fifth fire
-    module, a fiftieth of the arithmetic, divided by 269: then the loss of bicubic enlargement
-    is the mean squared error of its pixels, in [-1, 1], as the paper's factor is meant to give.
-    Else the pixels themselves, which is the paper's SRGAN-MSE. The name of the network says which.
+    module, a tenth of the arithmetic. It halves images at once and looks at the largest of its
+    features, so a generator can satisfy it with a grid: it sees them twice enlarged, and takes
+    the mean of features (as Gatys et al. 2016, section 2). Divided by 68, its loss of bicubic
+    enlargement is the mean squared error of the pixels, in [-1, 1], as the paper's factor is
+    meant to give. Else the pixels themselves, which is the paper's SRGAN-MSE. The name of the
+    network says which.
 
     Args:
         light: take SqueezeNet even where VGG19 can be had.
@@ -76,7 +82,9 @@ def content_network(light: bool = True) -> keras.Model:
         except Exception as error:  # get_file raises bare Exception for HTTP errors
             print(f"VGG19 could not be had. {error}")
     try:
-        x = layers.Rescaling(1 / 269)(squeezenet(last=5)(inputs))
+        x = layers.UpSampling2D(interpolation="bilinear")(inputs)
+        x = squeezenet(last=5, pooling=layers.AveragePooling2D)(x)
+        x = layers.Rescaling(1 / 68)(x)
         return keras.Model(inputs, x, name="SqueezeNet")
     except OSError as error:
         print(f"SqueezeNet could not be had. {error}")

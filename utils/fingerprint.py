@@ -106,7 +106,7 @@ def describe(thing: Any) -> Any:
         for key, value in config.items()
         if key not in left_out and (key not in defaults or value != defaults[key])
     }
-    chosen["kind"] = type(thing).__name__
+    chosen["kind"] = getattr(thing, "computes", type(thing).__name__)
     if isinstance(thing, keras.Layer):
         chosen["weights"] = [list(weight.shape) for weight in thing.weights]
     if type(thing).__module__ == "__main__":
