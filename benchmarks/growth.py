@@ -18,10 +18,12 @@ from pathlib import Path
 
 os.environ |= {"PRESET": "quick", "STANDIN": "never"}
 
+import numpy as np
 import tensorflow as tf
 
 from benchmarks import steps, timing
-from utils import datasets, fetch, photographs, runtime
+from tests import pages
+from utils import datasets, fetch, photographs, runtime, superresolution
 
 POINTS = {  # what grows: its values, and the pair of steps that it gives
     "lesson 02, batch": ((16, 32, 64, 128, 256), lambda n: steps.digits("02_dcgan", BATCH_SIZE=n)),
@@ -30,6 +32,7 @@ POINTS = {  # what grows: its values, and the pair of steps that it gives
     "lesson 09, size": ((48, 96, 192), lambda n: steps.srgan(False, size=n)),
 }
 FILES = (100, 1_000, 20_000)
+MEGAPIXELS = (1, 4, 16)  # that come out, in tiles
 
 
 def of_step(name: str, value: int) -> str:
@@ -61,18 +64,31 @@ def of_folder(count: int) -> str:
         return f"{time.perf_counter() - began:.1f} s to open and draw 100"
 
 
+def of_image(megapixels: int) -> str:
+    """Measure enlarging one image with the paper's generator."""
+    runtime.start(1)
+    generator = pages.definitions(steps.SRGAN, ()).srresnet(64, 16, True)
+    side = round((megapixels * 1e6) ** 0.5 / 4)
+    small = np.random.default_rng(1).integers(0, 256, (side, side, 3), "uint8")
+    began = time.perf_counter()
+    superresolution.enlarge(generator, small)
+    return f"{time.perf_counter() - began:.1f} s"
+
+
 def main(arguments: list[str]) -> None:
     """Measure a point, or all."""
     if arguments:
         name, value = arguments[0], int(arguments[1])
-        text = of_folder(value) if name == "files" else of_step(name, value)
+        kinds = {"files": of_folder, "lesson 09, megapixels": of_image}
+        text = kinds[name](value) if name in kinds else of_step(name, value)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         own = Path("/proc/self/status").read_text(encoding="utf-8").split("RssAnon:")[1].split()[0]
         print(f"| {name} | {value:,} | {text} | {peak:.2f} GB | {int(own) / 1e6:.2f} GB |")
         return
     print("| | | time | most memory | of it, at the end, not pages of a file |")
     print("|---|---|---|---|---|")
-    everything = {name: values for name, (values, _) in POINTS.items()} | {"files": FILES}
+    everything = {name: values for name, (values, _) in POINTS.items()}
+    everything |= {"lesson 09, megapixels": MEGAPIXELS, "files": FILES}
     for name, values in everything.items():
         for value in values:
             command = [sys.executable, "-m", "benchmarks.growth", name, str(value)]

@@ -30,7 +30,7 @@ from tests import pages
 from tools import exercises
 from utils import loop, options, runtime, training
 
-LESSONS = ("01_gan", "02_dcgan", "04_lsgan", "07_cyclegan", "drafts/09_srgan")
+LESSONS = ("01_gan", "02_dcgan", "04_lsgan", "07_cyclegan", "09_srgan")
 TURNS = 2
 MOST = 150  # steps of what is timed without rounds
 

@@ -30,7 +30,7 @@ from utils import features, runtime, steps, superresolution
 
 Step = Callable[..., dict[str, tf.Tensor]]
 Pair = tuple[dict[str, Step], tuple[tf.Tensor, ...]]  # both steps, and what they take
-SRGAN = "drafts/09_srgan"
+SRGAN = "09_srgan"
 
 
 def adam(network: keras.Model, rate: float, beta_1: float = 0.9) -> keras.optimizers.Optimizer:
@@ -139,10 +139,12 @@ def srgan(first: bool, size: int = 96, batch_size: int = 8) -> Pair:
     """Return a stage of lesson 09 with the paper's networks, and the same written plainly."""
     page = pages.definitions(SRGAN, ("cross_entropy", "mean_square"))
     page.content = content = features.content_network()
-    page.generator = g = page.srresnet(64, 16, page.BATCH_NORM)
+    page.generator = page.srresnet(64, 16, page.BATCH_NORM)
+    page.BlockConv2D = keras.layers.Conv2D
+    g = page.srresnet(64, 16, page.BATCH_NORM)
     page.discriminator = d = page.crop_discriminator(size, 64)
-    page.optimizer, page.g_optimizer = (page.adam(g, 1e-4, 1) for _ in range(2))
-    page.d_optimizer = page.adam(d, 1e-4, 1)
+    page.optimizer, page.g_optimizer = (page.adam(page.generator, 1e-4, (1, 1)) for _ in range(2))
+    page.d_optimizer = page.adam(d, 1e-4, (1, 1))
     g_optimizer, d_optimizer = adam(g, 1e-4), adam(d, 1e-4)
 
     def plain_first(batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -12,7 +12,7 @@ from keras import layers
 from tests import pages
 from utils import runtime, superresolution, training
 
-PAGE = "drafts/09_srgan"
+PAGE = "09_srgan"
 NETWORKS = ("generator", "discriminator", "content")
 
 
@@ -26,8 +26,10 @@ def page():
         [layers.Input((None, None, 3)), layers.Conv2D(4, 3, activation="relu")]
     )
     found.content.trainable = False
-    found.optimizer, found.g_optimizer = (found.adam(found.generator, 1e-3, 1) for _ in range(2))
-    found.d_optimizer = found.adam(found.discriminator, 1e-3, 1)
+    found.optimizer, found.g_optimizer = (
+        found.adam(found.generator, 1e-3, (1, 1)) for _ in range(2)
+    )
+    found.d_optimizer = found.adam(found.discriminator, 1e-3, (1, 1))
     return found
 
 

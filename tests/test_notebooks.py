@@ -94,8 +94,10 @@ def test_every_figure_of_data_names_the_data(lesson):
     for cell in pages.cells(lesson):
         for node in ast.walk(ast.parse(cell.source)):
             call = ast.unparse(node) if isinstance(node, ast.Call) else ""
-            if re.match(r"(images\.show|monitor\.plot)\(", call) and "untrained" not in call:
-                named = r"title=(f'\{(title|dataset\.name)\}|title\b|dataset\.name)"
+            if re.match(r"(images\.show|monitor\.plot)\(", call) and not re.search(
+                "untrained|textures", call
+            ):
+                named = r"title=(f'\{(title|dataset\.name)\}|title\b|dataset\.name|crops\.name)"
                 assert re.search(named, call), call
             if call.startswith("images.save_") and "game.frames" not in call:  # not the toy
                 assert re.search(r"caption=dataset\.name|steps|captions", call), call
@@ -137,5 +139,5 @@ def lines_of(path):
 
 def test_the_house_stays_small(lesson):
     sizes = {path.name: lines_of(path) for path in (ROOT / "utils").glob("*.py")}
-    assert sum(sizes.values()) <= 1830
+    assert sum(sizes.values()) <= 1845
     assert max(sizes.values()) <= 210, sizes

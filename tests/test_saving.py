@@ -24,7 +24,7 @@ GENERATORS = {
     "01_gan": lambda: pages.definitions("01_gan", pages.PARTS).generator,
     "02_dcgan": lambda: dcgan_generator(64, 8),
     "07_cyclegan": lambda: pages.definitions("07_cyclegan", pages.CYCLEGAN_NAMES).generator_ab,
-    "09_srgan": lambda: pages.definitions("drafts/09_srgan", ()).srresnet(8, 1, True),
+    "09_srgan": lambda: pages.definitions("09_srgan", ()).srresnet(8, 1, True),
 }
 
 
