@@ -57,6 +57,8 @@ def write_card(folder: Path) -> None:
     lesson, data = told["lesson"], told["data"]
     # A lesson with two trainings, such as 09, has two records.
     page = next((name for name in headless.lessons() if name[:3] == lesson[:3]), lesson)
+    with np.load(folder / "state.npz", allow_pickle=False) as file:
+        held = {key.split("/")[0] for key in file.files if "/" in key}
     versions = ", ".join(f"{k} {v}" for k, v in told["versions"].items() if k != "system")
     lines = [
         f"# Weights of lesson {lesson}\n",
@@ -64,7 +66,7 @@ def write_card(folder: Path) -> None:
         f"{told['seconds']:,.0f} s, {told['date']}, on {told['device']}, {told['precision']}.",
         f"- With {versions}.",
         f"- Made by `make run LESSON={page} PRESET=long`, then `make record`.",
-        f"- `state.npz` holds {', '.join(told.get('record', ('all networks',)))} in half "
+        f"- `state.npz` holds {', '.join(sorted(held))} in half "
         "precision, the history and the frames. `PRESET=long` on the unchanged lesson opens it.",
         f"- Terms: the project's for the weights; for the data, {TERMS.get(data, 'its owner')}.\n",
     ]

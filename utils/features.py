@@ -61,12 +61,12 @@ def content_network(light: bool = True) -> keras.Model:
 
     VGG19 up to its last convolution, after the activation, divided by 12.75 (Ledig et al. 2017,
     section 3.2: phi 5,4), where Keras' weights can be had. Or SqueezeNet up to its fifth fire
-    module, a thirtieth of the arithmetic. It halves images at once and looks at the largest of its
-    features, so a generator can satisfy it with a grid: it sees them twice enlarged, and takes
-    the mean of features (as Gatys et al. 2016, section 2). Divided by 68, its loss of bicubic
-    enlargement is the mean squared error of the pixels, in [-1, 1], as the paper's factor is
-    meant to give. Else the pixels themselves, which is the paper's SRGAN-MSE. The name of the
-    network says which.
+    module, a thirtieth of the arithmetic. It halves images at once and passes the largest of
+    nine on, so some pixels would get five times the gradient of their neighbours, and a
+    generator would draw a grid: it sees them twice enlarged, and averages (as Gatys et al. 2016,
+    section 2). Divided by 68, its loss of bicubic enlargement is the mean squared error of the
+    pixels, in [-1, 1], as the paper's factor is meant to give. Else the pixels themselves, which
+    is the paper's SRGAN-MSE. The name of the network says which.
 
     Args:
         light: take SqueezeNet even where VGG19 can be had.
