@@ -72,7 +72,7 @@ def second_stage(number: int, start: list[np.ndarray], content: keras.Model) -> 
     """Train the second stage from the weights of a first one."""
     page = page_for("", None, content)
     page.generator.set_weights(start)
-    page.discriminator = page.crop_discriminator(page.HR_SIZE, page.WIDTH)
+    page.discriminator = page.crop_discriminator(page.HR_SIZE, page.WIDTH, page.NOISE)
     parts = {"generator": page.generator, "discriminator": page.discriminator}
     schedule = page.GAN_ROUNDS, page.GAN_STEPS
     for name in "g_optimizer", "d_optimizer":
