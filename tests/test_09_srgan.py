@@ -127,23 +127,31 @@ def test_each_update_moves_its_own_network_and_never_the_content():
         assert not changed(kept, found.content)
 
 
-def test_the_weight_of_the_adversarial_loss():
-    """Without features the generator's gradient is that of 1e-3 times its loss."""
+@pytest.mark.parametrize("weight", ["LAMBDA_ADVERSARIAL", "LAMBDA_MSE"])
+def test_the_weights_of_the_losses(weight):
+    """Without features the generator's gradient is that of the other two, by their weights."""
     found, (lr, hr) = page(), batch()
+    assert (found.LAMBDA_ADVERSARIAL, found.LAMBDA_MSE) == (1e-3, 1.0)
+    expected = getattr(found, weight)
+    found.LAMBDA_ADVERSARIAL = found.LAMBDA_MSE = 0.0
+    setattr(found, weight, expected)
     found.content = keras.Sequential([layers.Input((48, 48, 3)), layers.Rescaling(0.0)])
     variables = found.generator.trainable_variables
     found.g_optimizer = keras.optimizers.SGD(1.0)
     found.g_optimizer.build(variables)
     with tf.GradientTape() as tape:
-        logits = found.discriminator(found.generator(lr, training=True), training=True)
-        loss = found.generator_loss(logits)
-    expected = tape.gradient(loss, variables)
+        sr = found.generator(lr, training=True)
+        logits = found.discriminator(sr, training=True)
+        loss = tf.reduce_mean((hr - sr) ** 2)
+        if weight == "LAMBDA_ADVERSARIAL":
+            loss = 1e-3 * found.generator_loss(logits)
+    gradients = tape.gradient(loss, variables)
     before = [np.array(v) for v in variables]
     found.train_step((lr, hr))
     moved = [x - np.array(v) for x, v in zip(before, variables, strict=True)]
-    largest = max(np.abs(g).max() for g in expected)
-    for found_, gradient in zip(moved, expected, strict=True):
-        np.testing.assert_allclose(found_, 1e-3 * gradient, atol=2e-3 * 1e-3 * largest + 1e-7)
+    largest = max(np.abs(g).max() for g in gradients)
+    for step, gradient in zip(moved, gradients, strict=True):
+        np.testing.assert_allclose(step, gradient, atol=2e-3 * largest + 1e-7)
 
 
 def test_the_first_stage_learns_a_crop():
