@@ -607,6 +607,8 @@ def test_a_record_may_keep_the_averaged_networks_only(record, monkeypatch, tmp_p
     with np.load(checkpoints.record_folder("slim") / "state.npz") as file:
         kept = {key.split("/")[0] for key in file.files}
     assert kept == {"averaged_generator", "steps", "history", "frames"}
+    with pytest.raises(ValueError, match="has no generator like this one"):
+        checkpoints.load_networks("slim", generator=trainer.parts["generator"])
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "third"))
     again = toy.make(lesson="slim")
     toy.fit(again, 2)

@@ -39,7 +39,7 @@ def write_record(folder: Path) -> Path:
         if "/" not in key or key.split("/")[0] in metrics["record"]:
             kept[key] = value.astype("float16") if value.dtype == "float32" else value
     best = [key for key in kept if key.startswith("best_")]
-    at_end = {key: f"averaged_{key.removeprefix('best_')}" for key in best}
+    at_end = {key: key.replace("best_", "averaged_", 1) for key in best}
     if all(b in kept and np.array_equal(kept[a], kept[b]) for a, b in at_end.items()):
         kept = {key: value for key, value in kept.items() if key not in best}
     target = checkpoints.record_folder(metrics["lesson"])

@@ -218,8 +218,8 @@ def load_networks(lesson: str, **networks: keras.Model) -> dict[str, Any]:
         state = dict(file)
     for name, network in networks.items():
         for i, variable in enumerate(network.variables):
-            at_end = f"averaged_{name.removeprefix('best_')}/{i:03d}"
-            value = state.get(f"{name}/{i:03d}", state.get(at_end))
+            at_end = name.replace("best_", "averaged_", 1)
+            value = state.get(f"{name}/{i:03d}", state.get(f"{at_end}/{i:03d}"))
             if value is None or value.shape != tuple(variable.shape):
                 raise ValueError(f"The record of {lesson} has no {name} like this one.")
             variable.assign(value)
