@@ -32,7 +32,7 @@ from utils import loop, options, runtime, training
 
 LESSONS = ("01_gan", "02_dcgan", "04_lsgan", "07_cyclegan", "09_srgan")
 TURNS = 2
-MOST = 150  # steps of what is timed without rounds
+LONGEST = 20  # seconds of a turn of what is timed without rounds
 
 
 class Reached(Exception):
@@ -86,7 +86,7 @@ def measure(lesson: str) -> str:
         traces += 1
         return update(batch)
 
-    compiled, few = tf.function(update), min(steps, MOST)
+    compiled, few = tf.function(update), 2
 
     @contextlib.contextmanager
     def timed(name: str) -> Iterator[None]:
@@ -95,8 +95,11 @@ def measure(lesson: str) -> str:
         found.setdefault(name, []).append((time.perf_counter() - began) / few)
 
     for turn in range(TURNS + 1):
-        if turn == 1:
-            found.clear()  # the first turn compiles
+        if turn == 1:  # the one before has compiled
+            began = time.perf_counter()
+            wait_for(compiled(batch))
+            few = min(steps, max(10, round(LONGEST / (time.perf_counter() - began))))
+            found.clear()
         with runtime.precision(runtime.training_precision()):
             with timed("step"):
                 for _ in range(few):
@@ -116,6 +119,8 @@ def measure(lesson: str) -> str:
             model.fit(batches := dataset.from_step(0), steps_per_epoch=2, verbose=0)
             with timed("fit"):
                 model.fit(batches, steps_per_epoch=few, verbose=0)
+        if not turn:
+            continue
         trainer.update = counted
         traces, clock = 0, Clock()
         trainer.fit(dataset, 10**6, steps, *rest, **named, callbacks=[clock])

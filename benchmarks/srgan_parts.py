@@ -100,7 +100,8 @@ def halved(network: keras.Model) -> Callable:
 def main() -> None:
     """Train all, then measure, print the table in Markdown and write the picture."""
     content = features.content_network()
-    unscaled = keras.Model(content.input, content.layers[-2].output, name="SqueezeNet-unscaled")
+    times_68 = keras.layers.Rescaling(68)(content.output)
+    unscaled = keras.Model(content.input, times_68, name="SqueezeNet-unscaled")
     unscaled.trainable = False
     first = first_stage(0, "as it is")
     aliased = first_stage(

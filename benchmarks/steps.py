@@ -104,7 +104,10 @@ def cyclegan(size: int, identity: bool) -> Pair:
     values = {"IMAGE_SIZE": size, "WIDTH": 64, "BLOCKS": 9 if size == 256 else 6}
     values |= {"BATCH_SIZE": 1, "LAMBDA_IDENTITY": 5.0 * identity}
     page = pages.definitions("07_cyclegan", pages.CYCLEGAN_NAMES, changed("07_cyclegan", values))
-    networks = g, f, d_x, d_y = [getattr(page, name) for name in pages.CYCLEGAN_NETWORKS]
+    page.ConvToImage = keras.layers.Conv2D
+    g, f = (page.resnet_generator(size, page.WIDTH, page.BLOCKS) for _ in range(2))
+    d_x, d_y = page.discriminator_a, page.discriminator_b
+    networks = g, f, d_x, d_y
     optimizers = [adam(network, 2e-4, 0.5) for network in networks]
 
     def distance(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
@@ -140,7 +143,7 @@ def srgan(first: bool, size: int = 96, batch_size: int = 8) -> Pair:
     page = pages.definitions(SRGAN, ("cross_entropy", "mean_square"))
     page.content = content = features.content_network()
     page.generator = page.srresnet(64, 16, page.BATCH_NORM)
-    page.BlockConv2D = keras.layers.Conv2D
+    page.ConvToImage = keras.layers.Conv2D
     g = page.srresnet(64, 16, page.BATCH_NORM)
     page.discriminator = d = page.crop_discriminator(size, 64)
     page.optimizer, page.g_optimizer = (page.adam(page.generator, 1e-4, (1, 1)) for _ in range(2))

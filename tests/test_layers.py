@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from utils.fingerprint import describe
-from utils.layers import BlockConv2D, LikeNearest, PixelShuffle, ReflectionPadding2D, summary
+from utils.layers import ConvToImage, LikeNearest, PixelShuffle, ReflectionPadding2D, summary
 
 
 @pytest.mark.parametrize("padding", [1, 3])
@@ -65,12 +65,12 @@ def test_what_enlarges_is_saved_and_loaded_in_safe_mode(tmp_path):
     np.testing.assert_array_equal(loaded(x), network(x))
 
 
-@pytest.mark.parametrize(("kernel", "size"), [(9, (12, 16)), (5, (6, 4))])
-def test_a_convolution_in_blocks_is_the_convolution(kernel, size):
+@pytest.mark.parametrize(("kernel", "padding"), [(9, "same"), (7, "valid"), (3, "same")])
+def test_a_convolution_to_an_image_is_the_convolution(kernel, padding):
     """Results and gradients are those of Keras' layer with the same weights."""
-    options = {"padding": "same", "activation": "tanh", "bias_initializer": "normal"}
-    pair = [kind(3, kernel, **options) for kind in (layers.Conv2D, BlockConv2D)]
-    x = tf.random.stateless_normal((2, *size, 8), (1, 2))
+    options = {"padding": padding, "activation": "tanh", "bias_initializer": "normal"}
+    pair = [kind(3, kernel, **options) for kind in (layers.Conv2D, ConvToImage)]
+    x = tf.random.stateless_normal((2, 11, 16, 8), (1, 2))
     for layer in pair:
         layer.build(x.shape)
     pair[1].set_weights(pair[0].get_weights())
@@ -81,13 +81,13 @@ def test_a_convolution_in_blocks_is_the_convolution(kernel, size):
             y = layer(x)
             loss = tf.reduce_sum(y**2)
         found.append([y, *tape.gradient(loss, [x, layer.kernel, layer.bias])])
-    for plain, blocks in zip(*found, strict=True):
-        np.testing.assert_allclose(blocks, plain, atol=1e-4 * np.abs(plain).max())
+    for plain, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, plain, atol=1e-4 * np.abs(plain).max())
     assert describe(pair[1]) == describe(pair[0])
 
 
-def test_a_convolution_in_blocks_is_saved_and_loaded_in_safe_mode(tmp_path):
-    stack = [layers.Input((None, None, 4)), BlockConv2D(3, 5, padding="same")]
+def test_a_convolution_to_an_image_is_saved_and_loaded_in_safe_mode(tmp_path):
+    stack = [layers.Input((None, None, 4)), ConvToImage(3, 5, padding="same")]
     network = keras.Sequential(stack)
     network.save(tmp_path / "network.keras")
     loaded = keras.models.load_model(tmp_path / "network.keras", safe_mode=True)

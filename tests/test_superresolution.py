@@ -210,7 +210,9 @@ def test_originals_keep_size_and_greyscale_and_skip_the_small(tmp_path, capsys):
 
 def test_the_content_loss_is_measured_over_whole_images():
     """With pixels for features it is the mean squared error in [-1, 1], border included."""
-    pixels = keras.Sequential([layers.Input((None, None, 3)), layers.Identity()])
+    inputs = layers.Input((None, None, 3))
+    blue_first = keras.ops.stack([inputs[..., i] for i in (2, 1, 0)], -1)  # as in SqueezeNet
+    pixels = keras.Model(inputs, blue_first)
     cat, camera = skimage.data.chelsea()[:80, :64], skimage.data.camera()[:64, :64, None]
     found = superresolution.measure(
         {"cat": cat, "camera": camera}, superresolution.bicubic, content=pixels

@@ -147,7 +147,7 @@ def measure(
         enlarged = method(shrink(image))
         found.append(compare(image, enlarged))
         if content:
-            pair = np.stack(np.broadcast_arrays(image, enlarged))
+            pair = np.stack([x * np.ones(3, "uint8") for x in (image, enlarged)])
             found[-1]["content"] = float(
                 np.mean(np.diff(metrics.in_batches(content, pair), axis=0) ** 2)
             )
