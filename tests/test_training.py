@@ -80,6 +80,14 @@ def test_fit_is_the_step_repeated():
             np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+def test_fit_traces_the_step_once():
+    trainer, traced = toy.make(), []
+    update = trainer.update
+    trainer.update = lambda batch: traced.append(1) or update(batch)
+    toy.fit(trainer, 2)
+    assert len(traced) == 1
+
+
 def test_training_begins_with_the_state_at_construction():
     """Updates between construction and `fit`, as in the timing cell, leave no trace."""
     trainer, other = toy.make(), toy.make(constants={"OTHER": 1})

@@ -25,7 +25,8 @@ class Compiled(keras.Model):
     def __init__(self, step: Callable[[tf.Tensor], dict[str, tf.Tensor]]) -> None:
         super().__init__()
         self.built = True
-        self._step, self._means = step, {}
+        # Compiled by itself, it is traced once: the means make `fit` trace its own part twice.
+        self._step, self._means = tf.function(step), {}
         self.compile(jit_compile=bool(runtime.GPUS))  # XLA makes a CPU slower
 
     @property
