@@ -77,13 +77,18 @@ def start(seed: int) -> None:
     print("Versions: ", ", ".join(f"{k} {v}" for k, v in versions().items()))
 
 
-def constants(namespace: dict[str, Any]) -> dict[str, Any]:
+def constants(namespace: dict[str, Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the constants of a lesson: the UPPER_CASE numbers, strings and tuples.
 
     Call it as `runtime.constants(globals())`. They become part of the run's fingerprint.
+
+    Args:
+        namespace: names and what they stand for.
+        without: beginnings of the names of constants that another training of the lesson uses.
     """
     plain = (bool, int, float, str, tuple, list)
-    return {k: v for k, v in namespace.items() if k.isupper() and isinstance(v, plain)}
+    found = {k: v for k, v in namespace.items() if k.isupper() and isinstance(v, plain)}
+    return {k: v for k, v in found.items() if not k.startswith(without)}
 
 
 def training_precision() -> str:
