@@ -93,7 +93,7 @@ def bicubic(small: np.ndarray) -> np.ndarray:
     return resize(small, SCALE)
 
 
-def enlarge(network: Callable, small: np.ndarray, tile: int = 128, margin: int = 48) -> np.ndarray:
+def enlarge(network: Callable, small: np.ndarray, tile: int = 112, margin: int = 48) -> np.ndarray:
     """Enlarge an image of any size, in tiles that overlap.
 
     Where the margin is no less than what one pixel depends on, the tiles give what the whole
