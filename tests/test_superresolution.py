@@ -221,3 +221,12 @@ def test_the_content_loss_is_measured_over_whole_images():
     pairs = zip((cat, camera), blurred, strict=True)
     expected = np.mean([np.mean(((x.astype(float) - y) / 127.5) ** 2) for x, y in pairs])
     assert found["content"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_spectrum_of_noise_is_flat_and_of_stripes_a_peak():
+    noise = np.random.default_rng(0).normal(128, 20, (9, 128, 96, 1))
+    frequencies, power = superresolution.spectrum(noise)
+    np.testing.assert_allclose(power[4:], 400, rtol=0.15)
+    stripes = 128 + 50 * np.cos(2 * np.pi * np.arange(128) * 16 / 128)[None, :, None]
+    _, power = superresolution.spectrum([np.repeat(stripes, 64, axis=0)])
+    assert abs(frequencies[np.argmax(power)] - 16 / 128) <= 1 / 64

@@ -8,7 +8,7 @@ that is stored in greyscale are Y as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,6 +152,26 @@ def measure(
                 np.mean(np.diff(metrics.in_batches(content, pair), axis=0) ** 2)
             )
     return {name: float(np.mean([row[name] for row in found])) for name in found[0]}
+
+
+def spectrum(photos: Iterable[np.ndarray], rings: int = 32) -> tuple[np.ndarray, np.ndarray]:
+    """Return how strong patterns of each width are: the power spectrum over all directions.
+
+    Args:
+        photos: uint8, (height, width, 1 or 3), of any sizes; channels are averaged.
+        rings: widths that are told apart.
+
+    Returns:
+        Frequencies in cycles a pixel, the upper ends of rings up to 0.5, and the mean power in
+        each ring, in squared grey levels, so that white noise of deviation s has s^2 everywhere.
+    """
+    edges, found = np.linspace(0, 0.5, rings + 1), []
+    for grey in (photo.mean(axis=-1) for photo in photos):
+        power = np.abs(np.fft.fft2(grey - grey.mean())) ** 2 / grey.size
+        radius = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, grey.shape), indexing="ij"))
+        ring = np.digitize(radius, edges)
+        found.append([power[ring == i].mean() for i in range(1, rings + 1)])
+    return edges[1:], np.mean(found, axis=0)
 
 
 def benchmark(name: str) -> dict[str, np.ndarray]:
