@@ -356,7 +356,7 @@ def files_of_at_most(size):
     lost="the round in progress",
 )
 @pytest.mark.parametrize("size", [10_000, 100_000])  # of a round of half a megabyte
-def test_a_full_disk_is_named_and_the_rounds_before_are_kept(size):
+def test_a_full_disk_is_named_and_the_rounds_before_are_kept(size, capsys):  # no file for print
     trainer = toy.make()
     toy.fit(trainer, 1)
     with files_of_at_most(size), pytest.raises(OSError, match="Round 2 could not be saved in out"):
