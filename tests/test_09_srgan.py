@@ -1,6 +1,7 @@
 """Lesson 09: the networks of the paper, its losses, and two stages that resume exactly."""
 
 import math
+import types
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from tests import pages
-from utils import runtime, superresolution, training
+from utils import images, runtime, superresolution, training
 
 PAGE = "09_srgan"
 NETWORKS = ("generator", "discriminator", "content")
@@ -190,3 +191,43 @@ def test_a_resumed_run_is_the_straight_one(stage, tmp_path, monkeypatch):
     assert "content" not in {key.split("/")[0] for key in straight.variables}
     for key, variable in straight.variables.items():
         np.testing.assert_array_equal(variable, resumed.variables[key], err_msg=key)
+
+
+def cell(text):
+    (source,) = [cell.source for cell in pages.cells(PAGE) if text in cell.source]
+    return source
+
+
+def test_another_first_stage_is_another_run_of_the_second(monkeypatch):
+    """Its weights, as precise as a record keeps them, belong to the second stage's constants."""
+    found, starts = page(), []
+
+    class Reached(Exception):
+        pass
+
+    def trainer(lesson, step, constants, *_, **__):
+        starts.append(constants["start"])
+        raise Reached
+
+    monkeypatch.setattr(training, "Trainer", trainer)
+    weights = found.generator.get_weights()
+    rounded = [x.astype("float16").astype("float32") for x in weights]
+    for given in weights, rounded, [1.1 * x for x in weights]:
+        found.generator.set_weights(given)
+        best = keras.models.clone_model(found.generator)
+        best.set_weights(given)
+        found.first = types.SimpleNamespace(best={"generator": best})
+        with pytest.raises(Reached):
+            exec(cell("generator.set_weights(first"), vars(found))
+    assert starts[0] == starts[1] != starts[2]
+
+
+def test_a_greyscale_photograph_of_ones_own_is_enlarged(monkeypatch, tmp_path):
+    found, shown = page(), []
+    monkeypatch.setattr(images, "show", lambda pictures, **_: shown.append(pictures))
+    found.methods = {"bicubic": superresolution.bicubic, "SRGAN": found.enlarge(found.generator)}
+    grey = skimage.data.camera()[:200, :300, None]
+    found.held_out, found.folder, found.title = [grey, grey], tmp_path, ""
+    exec(cell("four times larger"), vars(found))
+    assert [x.shape for x in shown] == [(2, 384, 512, 3)]
+    assert [path.name for path in tmp_path.iterdir()] == ["a crop, four times larger.png"]

@@ -79,7 +79,7 @@ class ConvToImage(layers.Conv2D):
     """A Conv2D with the same weights and results, faster on a CPU where three channels come out.
 
     It is computed as a transposed convolution, with its kernel turned around, so that the three
-    channels go in where gradients are taken. For odd kernels, stride 1, with a bias.
+    channels go in where gradients are taken. For odd kernels from 3 on, stride 1, with a bias.
     """
 
     computes = "Conv2D"  # to a fingerprint it is one
