@@ -116,6 +116,20 @@ def header_of_a_png(width, height):
 
 
 @pytest.mark.fault(
+    "archive: a file that would unpack to 65 MB", "skipped by name, unread", lost="that image"
+)
+def test_a_file_that_grows_is_not_unpacked(tmp_path, capsys):
+    path, data = tmp_path / "all.zip", io.BytesIO()
+    Image.new("RGB", (9, 9)).save(data, "PNG")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", data.getvalue())
+        archive.writestr("b.png", data.getvalue() + bytes(2**26))
+    assert path.stat().st_size < 10**5
+    assert len(photographs.load(path, 8)) == 1
+    assert "1 of 2 images skipped: b.png (67,1" in capsys.readouterr().out
+
+
+@pytest.mark.fault(
     "image: odd name, wrong ending, 1 x 1, gigantic, locked, dead link",
     "used, or skipped by name",
     lost="that image",

@@ -17,7 +17,7 @@ from utils.options import at_least
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 IN_MEMORY = 2**30  # bytes; more lies in a temporary file
-LARGEST = 2**26  # bytes of one file
+LARGEST = 2**26  # bytes of one file of an archive
 
 
 def find(source: Path, under: str = "") -> dict[str, Callable[[], bytes]]:
@@ -47,8 +47,8 @@ def find(source: Path, under: str = "") -> dict[str, Callable[[], bytes]]:
             archive = zipfile.ZipFile(source)
         except Exception as error:  # a damaged archive raises many kinds
             raise ValueError(f"{source} cannot be opened: {error}. Replace it.") from error
-        entries = [e for e in archive.infolist() if e.file_size <= LARGEST and not e.is_dir()]
-        found = {entry.filename: partial(archive.read, entry) for entry in entries}
+        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        found = {entry.filename: partial(_unpacked, archive, entry) for entry in entries}
     return {
         name: found[name]
         for name in sorted(found)
@@ -56,6 +56,12 @@ def find(source: Path, under: str = "") -> dict[str, Callable[[], bytes]]:
         and PurePosixPath(name).suffix.lower() in ENDINGS
         and not any(part.startswith((".", "__")) for part in PurePosixPath(name).parts)
     }
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    if entry.file_size > LARGEST:  # zipfile reads no more than an entry says it has
+        raise ValueError(f"{entry.file_size:,} bytes are too many")
+    return archive.read(entry)
 
 
 def decode(data: bytes, keep_grey: bool = False) -> Image.Image:
@@ -164,8 +170,7 @@ def _prepared(
                 else:
                     yield name, found
     if skipped:
-        more = ", ..." if len(skipped) > 5 else ""
-        print(f"{where}: {len(skipped)} of {len(names)} images skipped: ", end="")
-        print(", ".join(skipped[:5]) + more)
+        shown = ", ".join(skipped[:5] + ["..."] * (len(skipped) > 5))
+        print(f"{where}: {len(skipped)} of {len(names)} images skipped: {shown}")
     if len(skipped) == len(names):
         raise ValueError(f"{where} holds no image that can be used ({', '.join(ENDINGS)}).")

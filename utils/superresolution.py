@@ -117,8 +117,7 @@ def enlarge(network: Callable, small: np.ndarray, tile: int = 112, margin: int =
             seen = small[None, top : y + tile + margin, left : x + tile + margin]
             found = images.to_uint8(metrics.in_batches(network, seen)[0])
             found = found[SCALE * (y - top) :, SCALE * (x - left) :][: SCALE * tile, : SCALE * tile]
-            rows = slice(SCALE * y, SCALE * y + found.shape[0])
-            large[rows, SCALE * x : SCALE * x + found.shape[1]] = found
+            large[SCALE * y :, SCALE * x :][: found.shape[0], : found.shape[1]] = found
     return large
 
 
@@ -148,9 +147,7 @@ def measure(
         found.append(compare(image, enlarged))
         if content:
             pair = np.stack([x * np.ones(3, "uint8") for x in (image, enlarged)])
-            found[-1]["content"] = float(
-                np.mean(np.diff(metrics.in_batches(content, pair), axis=0) ** 2)
-            )
+            found[-1]["content"] = np.mean(np.subtract(*metrics.in_batches(content, pair)) ** 2)
     return {name: float(np.mean([row[name] for row in found])) for name in found[0]}
 
 
