@@ -4,8 +4,9 @@
 
 Executes a page at `quick` up to its training, then times in turns: the compiled step on one batch
 again and again; the same on the lesson's data, and how long it waits for them; Keras' `fit` with
-nothing else; rounds of `Trainer.fit` as the lesson has them; the data alone. Then the seconds from
-`make run` to the end of a first round of two updates. Nothing else may run.
+nothing else; the data alone. Then, in two rounds of `Trainer.fit` as the lesson has them, what
+part of the time is spent outside `fit`: in the panel, and at the end of a round. Last the seconds
+from `make run` to the end of a first round of two updates. Nothing else may run.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from tools import exercises
 from utils import loop, options, runtime, training
 
 LESSONS = ("01_gan", "02_dcgan", "04_lsgan", "07_cyclegan", "09_srgan")
-TURNS = 2
-LONGEST = 20  # seconds of a turn of what is timed without rounds
+TURNS = 11
+LONGEST = 3  # seconds of a turn
 
 
 class Reached(Exception):
@@ -69,6 +70,19 @@ def until_training(lesson: str) -> tuple[training.Trainer, tuple]:
     return reached[0]
 
 
+def beside(owner: object, name: str, clock: Clock, spent: list[float]) -> None:
+    """Note the seconds that a method takes between the ends of the first and the third round."""
+    method = getattr(owner, name)
+
+    def timed(*arguments, **named) -> None:
+        began = time.perf_counter()
+        method(*arguments, **named)
+        if clock.ends:
+            spent.append(time.perf_counter() - began)
+
+    setattr(owner, name, timed)
+
+
 def wait_for(results: dict[str, tf.Tensor]) -> None:
     """Wait until a step is done."""
     [float(x) for x in results.values()]
@@ -98,7 +112,7 @@ def measure(lesson: str) -> str:
         if turn == 1:  # the one before has compiled
             began = time.perf_counter()
             wait_for(compiled(batch))
-            few = min(steps, max(10, round(LONGEST / (time.perf_counter() - began))))
+            few = min(steps, max(3, round(LONGEST / (time.perf_counter() - began))))
             found.clear()
         with runtime.precision(runtime.training_precision()):
             with timed("step"):
@@ -115,17 +129,20 @@ def measure(lesson: str) -> str:
             with timed("data"):
                 for _ in dataset.from_step(0).take(few):
                     pass
-            model = loop.Compiled(update)
-            model.fit(batches := dataset.from_step(0), steps_per_epoch=2, verbose=0)
+            if not turn:
+                model, batches = loop.Compiled(update), dataset.from_step(0)
             with timed("fit"):
                 model.fit(batches, steps_per_epoch=few, verbose=0)
-        if not turn:
-            continue
-        trainer.update = counted
-        traces, clock = 0, Clock()
-        trainer.fit(dataset, 10**6, steps, *rest, **named, callbacks=[clock])
-        assert traces == 1, f"{lesson}: the step was traced {traces} times"
-        found.setdefault("whole", []).append((clock.ends[2] - clock.ends[0]) / 2 / steps)
+    trainer.update, clock, spent = counted, Clock(), []
+    beside(trainer.panel, "_show", clock, spent)
+    beside(trainer, "_end_round", clock, spent)
+    scored_every = named.pop("score_every", 1)
+    trainer.fit(dataset, 10**6, steps, *rest, **named, score_every=10**6, callbacks=[clock])
+    assert traces == 1, f"{lesson}: the step was traced {traces} times"
+    inside = (clock.ends[2] - clock.ends[0] - sum(spent)) / 2
+    began = time.perf_counter()
+    trainer.score()
+    beside_fit = sum(spent) / 2 + (time.perf_counter() - began) / scored_every
     middle = {name: statistics.median(seconds) for name, seconds in found.items()}
     step, batch_size = middle["step"], dataset.batch_size
     cells = [
@@ -133,7 +150,7 @@ def measure(lesson: str) -> str:
         f"{middle['waiting'] / middle['step and data']:.1%}",
         f"{batch_size / middle['data']:,.0f}",
         f"{middle['fit'] / middle['step and data'] - 1:+.1%}",
-        f"{middle['whole'] / middle['step and data'] - 1:+.1%}",
+        f"+{beside_fit / inside:.1%}",
     ]
     return f"| {lesson} | {' | '.join(cells)} |"
 
@@ -157,7 +174,8 @@ def seconds_to_first_round(lesson: str) -> float:
 def main(lessons: list[str]) -> None:
     """Measure all, print the table in Markdown."""
     matplotlib.use("agg")
-    print("| | step | waits for data | images a second, data alone | `fit` | all of a training |")
+    print("| | step | waits for data | images a second, data alone | `fit` ", end="")
+    print("| panel, samples, scores, checkpoints |")
     print("|---|---|---|---|---|---|")
     for lesson in lessons or LESSONS:
         if len(lessons) == 1:

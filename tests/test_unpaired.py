@@ -121,6 +121,22 @@ def test_own_folders(data_dir):
         datasets.folder_pair(folder / "nowhere", folder / "trainB", 64)
 
 
+def test_other_images_in_folders_of_the_same_name_are_other_data(data_dir):
+    write_archive(data_dir / "horse2zebra.zip", COUNTS)
+    with zipfile.ZipFile(data_dir / "horse2zebra.zip") as archive:
+        archive.extractall(data_dir)
+    folders = data_dir / "horse2zebra" / "trainA", data_dir / "horse2zebra" / "trainB"
+
+    def contents():
+        found = datasets.folder_pair(*folders, 32)
+        return found.contents, datasets.folder(folders[0], 32, 1).contents
+
+    before = contents()
+    assert contents() == before
+    next(folders[0].iterdir()).unlink()
+    assert not set(contents()) & set(before)
+
+
 def test_only_the_published_content_passes_as_a_download(data_dir):
     path = data_dir / "other.zip"
     write_archive(path, COUNTS)

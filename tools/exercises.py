@@ -15,7 +15,8 @@ from utils.options import ROOT
 def run(lesson: str, *changes: tuple[str, str], show: tuple[str, ...] = ()) -> dict[str, Any]:
     """Execute a lesson's cells in this kernel, changed, and show what some of them display.
 
-    Trains in a folder of its own, as a lesson changed by hand does.
+    Trains in a folder of its own, as a lesson changed by hand does. What follows the last cell
+    that is shown is left out.
 
     Args:
         lesson: its name.
@@ -23,7 +24,7 @@ def run(lesson: str, *changes: tuple[str, str], show: tuple[str, ...] = ()) -> d
         show: texts; what a cell that holds one of them displays is shown.
 
     Returns:
-        The lesson's names, as `globals()` has them at its end.
+        The lesson's names, as `globals()` has them then.
 
     Raises:
         ValueError: a text stands nowhere, or in two places.
@@ -38,13 +39,14 @@ def run(lesson: str, *changes: tuple[str, str], show: tuple[str, ...] = ()) -> d
     for text in show:
         if not any(text in source for source in sources):
             raise ValueError(f"show: {text!r} stands nowhere in {lesson}.")
+    wanted = [i for i, source in enumerate(sources) if any(text in source for text in show)]
     names = {"__name__": "__main__"}
-    for number, source in enumerate(sources):
+    for number, source in enumerate(sources[: wanted[-1] + 1] if wanted else sources):
         with capture.capture_output() as shown:
             execute(source, f"<{lesson}, cell {number + 2}>", names)
             if plt.get_fignums():
                 plt.show()  # as a cell does at its end
-        if any(text in source for text in show):
+        if number in wanted:
             shown.show()
     return names
 

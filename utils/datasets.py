@@ -50,6 +50,7 @@ class ImageData:
         labels: int, (n,).
         batch_size: images a batch; every batch is full.
         seed: decides the order.
+        contents: checksum of images of one's own.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ImageData:
     labels: np.ndarray
     batch_size: int
     seed: int
+    contents: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= len(self.images):
@@ -101,6 +103,7 @@ class UnpairedData:
         image_size: height and width of what a batch holds, cut out at random.
         batch_size: images of each kind.
         seed: decides order, cuts and flips.
+        contents: checksum of images of one's own.
     """
 
     name: str
@@ -110,6 +113,7 @@ class UnpairedData:
     image_size: int
     batch_size: int
     seed: int
+    contents: str = ""
 
     def __post_init__(self) -> None:
         counts = len(self.a), len(self.b)
@@ -249,7 +253,8 @@ def folder(
     if grey:
         images = np.stack([np.asarray(Image.fromarray(x).convert("L")) for x in images])[..., None]
     print(f"Data: {name}, {len(images):,} images")
-    return ImageData(name, False, images, np.zeros(len(images), "int64"), batch_size, seed)
+    labels, contents = np.zeros(len(images), "int64"), photographs.checksum(images)
+    return ImageData(name, False, images, labels, batch_size, seed, contents)
 
 
 def folder_pair(
@@ -271,7 +276,8 @@ def folder_pair(
     side = _side(image_size, split)
     a, b = (photographs.load(folder, side) for folder in folders)
     name = f"{folders[0].name} and {folders[1].name}"
-    return UnpairedData(name, False, a, b, image_size, batch_size, seed)
+    contents = photographs.checksum(a, b)
+    return UnpairedData(name, False, a, b, image_size, batch_size, seed, contents)
 
 
 def _side(image_size: int, split: str) -> int:

@@ -27,7 +27,7 @@ def fingerprint(
         step: the training step.
         parts: by name; networks and optimizers count, other kinds are passed over.
         constants: of the lesson.
-        data: name of the data set.
+        data: name of the data set; checksum of images of one's own.
     """
     kinds = (keras.Model, keras.optimizers.Optimizer)
     found = {

@@ -20,14 +20,17 @@ class Compiled(keras.Model):
 
     Args:
         step: batch -> {name: scalar}, of which `fit` keeps the means over a round.
+        xla: compile by XLA where `runtime.xla_pays`; on a GPU always.
     """
 
-    def __init__(self, step: Callable[[tf.Tensor], dict[str, tf.Tensor]]) -> None:
+    def __init__(
+        self, step: Callable[[tf.Tensor], dict[str, tf.Tensor]], xla: bool = False
+    ) -> None:
         super().__init__()
         self.built = True
         # Compiled by itself, it is traced once: the means make `fit` trace its own part twice.
         self._step, self._means = tf.function(step), {}
-        self.compile(jit_compile=bool(runtime.GPUS))  # XLA makes a CPU slower
+        self.compile(jit_compile=bool(runtime.GPUS) or (xla and runtime.xla_pays()))
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

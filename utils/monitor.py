@@ -127,7 +127,7 @@ def health(history: list[dict[str, float]]) -> str:
     if always("diversity", lambda v: v < 0.5) and last[0]["step"] >= YOUNG:
         return "The samples look alike: the generator looks collapsed."
     if always("d_real", lambda v: v > 0.99) and always("d_fake", lambda v: v < 0.01):
-        return "D is always sure and always right: G hardly learns from it (saturated)."
+        return "D is always sure and always right: G may hardly learn from it (saturated)."
     return ""
 
 

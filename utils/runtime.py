@@ -120,6 +120,14 @@ def has_bfloat16_units() -> bool:
     return False
 
 
+def xla_pays() -> bool:
+    """Tell whether XLA makes small networks faster: on a GPU, or a CPU without bfloat16 units.
+
+    A step of lesson 02 takes .55 of its time there, one of lesson 07 fifteen times as long.
+    """
+    return bool(GPUS) or not has_bfloat16_units()
+
+
 def device() -> str:
     """Name the device that trains, for instance "2 CPU cores, with bfloat16 units"."""
     if GPUS:

@@ -245,7 +245,8 @@ def crops(
     photos = list(found.values())
     kept = [photo for i, photo in enumerate(photos) if i % 20]
     print(f"Data: {title}, {len(kept)} photographs, and {len(photos) - len(kept)} to choose by")
-    return Crops(title, standin, kept, size, batch_size, seed), photos[::20]
+    contents = photographs.checksum(*kept) if folder else ""
+    return Crops(title, standin, kept, size, batch_size, seed, contents), photos[::20]
 
 
 def _standin(split: str) -> dict[str, np.ndarray]:
@@ -263,6 +264,7 @@ class Crops:
         size: height and width of a crop.
         batch_size: crops a batch.
         seed: decides order, place, flip and turn.
+        contents: checksum of photographs of one's own.
     """
 
     name: str
@@ -271,6 +273,7 @@ class Crops:
     size: int
     batch_size: int
     seed: int
+    contents: str = ""
 
     def from_step(self, step: int = 0) -> tf.data.Dataset:
         """Return the endless batches (lr, hr) from a global step on.

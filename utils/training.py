@@ -33,6 +33,7 @@ class Trainer:
             where there is no such value.
         record: names of the networks that the record keeps, for instance "averaged_generator";
             by default all, their averages and their best.
+        xla: whether the step is small enough for XLA to make it faster on a CPU, too.
         frozen: networks that the step uses and does not change. They are not saved; a network
             of another name makes another run.
         **parts: everything that changes in training, by name: networks, built optimizers,
@@ -60,6 +61,7 @@ class Trainer:
         balance: float | None = math.log(4),
         record: Sequence[str] | None = None,
         frozen: Sequence[keras.Model] = (),
+        xla: bool = False,
         **parts: Any,
     ) -> None:
         self.lesson, self.step, self.parts = lesson, train_step, parts
@@ -67,7 +69,7 @@ class Trainer:
         self.history: list[dict[str, float]] = []
         self.frames: list[np.ndarray] = []
         self.folder: Path | None = None
-        self.panel = monitor.Panel(self)
+        self.panel, self.xla = monitor.Panel(self), xla
         self.decays, self.balance, self.frozen = average or {}, balance, frozen
         self.averaged, self.best = ({n: _copy(parts[n]) for n in self.decays} for _ in range(2))
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False, name="steps")
@@ -121,7 +123,8 @@ class Trainer:
         self.dataset, self.rounds, self.steps_per_round = dataset, rounds, steps_per_round
         self.sample, self.score, self.score_every = sample, score, score_every
         check_owned(self.step, [*self.parts.values(), *self.frozen])
-        prints = fingerprint(self.step, self.parts, self.constants, dataset.name)
+        data = f"{dataset.name} {dataset.contents}".strip()
+        prints = fingerprint(self.step, self.parts, self.constants, data)
         with checkpoints.open_folder(self.lesson, prints) as self.folder:
             done = self._open(prints)
             if done < rounds:
@@ -161,7 +164,7 @@ class Trainer:
             if not self.frames:
                 self._end_round()
             with runtime.precision(runtime.training_precision()):
-                loop.Compiled(self.update).fit(
+                loop.Compiled(self.update, self.xla).fit(
                     self.dataset.from_step(done * self.steps_per_round),
                     epochs=self.rounds,
                     initial_epoch=done,
