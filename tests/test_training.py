@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tests import toy
 from tools import records
-from utils import checkpoints, monitor, runtime, training
+from utils import checkpoints, loop, monitor, runtime, training
 from utils.fingerprint import code, differences, fingerprint
 
 INTERRUPTED = pytest.mark.fault(
@@ -86,6 +86,27 @@ def test_fit_traces_the_step_once():
     trainer.update = lambda batch: traced.append(1) or update(batch)
     toy.fit(trainer, 2)
     assert len(traced) == 1
+
+
+def test_xla_computes_the_same(monkeypatch):
+    """It is asked for by small networks alone; random numbers are others then."""
+    asked, weights = [], []
+    monkeypatch.setattr(runtime, "xla_pays", lambda: asked.append(1) or True)
+    for xla in False, True:
+        weight = tf.Variable(tf.ones((28 * 28, 1)))
+
+        def step(batch, weight=weight):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean((tf.reshape(batch, (toy.BATCH, -1)) @ weight) ** 2)
+            weight.assign_sub(1e-4 * tape.gradient(loss, weight))
+            return {"loss": loss}
+
+        model = loop.Compiled(step, xla)
+        model.fit(toy.data().from_step(0), steps_per_epoch=5, verbose=0)
+        weights.append(weight.numpy())
+        assert len(asked) == xla
+    assert np.abs(weights[0] - 1).max() > 1e-3
+    np.testing.assert_allclose(*weights, rtol=1e-5)
 
 
 def test_training_begins_with_the_state_at_construction():
