@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 LESSON ?= 02_dcgan
 PRESET ?=
+BENCH  ?= steps compiling profile overhead growth time_to_quality
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -37,8 +38,8 @@ lint: $(VENV)/ready ## ruff over code and lessons
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
-bench: $(VENV)/ready ## lesson 02 against TensorFlow's tutorial; hours, goes on when run again
-	$(PY) -m benchmarks.time_to_quality
+bench: $(VENV)/ready ## all measurements of speed, hours; some: make bench BENCH="steps growth"
+	for name in $(BENCH); do $(PY) -m benchmarks.$$name || exit 1; done
 
 lab: $(VENV)/ready ## open the lessons in JupyterLab
 	$(PY) -m jupyter lab --LabApp.default_url="/lab/tree/notebooks/$(LESSON).ipynb"

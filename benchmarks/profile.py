@@ -34,7 +34,7 @@ def kinds(folder: str) -> collections.Counter:
         for line in plane.lines:
             for event in line.events:
                 name, _, kind = names[event.metadata_id].rpartition(":")
-                if name:
+                if name and not name.endswith(":") and not kind.startswith(" "):  # else a wrapper
                     found[kind] += event.duration_ps / 1e12
     return found
 

@@ -218,7 +218,9 @@ def timed(case: str) -> None:
         arguments = () if name in limits() else batch
         counted[name] = timing.operations(step, *arguments)
         for precision in precisions[: 1 if name == "plain" else None]:
-            calls[name, precision] = _in(precision, tf.function(step), arguments)
+            xla = name == "lesson" and runtime.xla_pays(step, *batch)  # as its Trainer does
+            compiled = tf.function(step, jit_compile=xla)
+            calls[name, precision] = _in(precision, compiled, arguments)
     found = timing.in_turns(calls, turns=11, calls=20 if case < "lesson 07" else 1)
     middle = {key: statistics.median(seconds) for key, seconds in found.items()}
     rate = {key: counted[key[0]] / seconds / 1e9 for key, seconds in middle.items()}
@@ -249,7 +251,8 @@ def memory(case: str, name: str) -> None:
     runtime.start(1)
     pair, batch = CASES[case]()
     with runtime.precision(runtime.training_precision() if name == "lesson" else "float32"):
-        step = tf.function(pair[name])
+        xla = name == "lesson" and runtime.xla_pays(pair[name], *batch)
+        step = tf.function(pair[name], jit_compile=xla)
         for _ in range(3):
             step(*batch)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

@@ -31,6 +31,12 @@ def test_somebodys_work_is_not_written_over(tmp_path):
         student.write("04_lsgan", tmp_path)
 
 
+def test_the_command_says_how_to_open_the_copy(monkeypatch, capsys):
+    monkeypatch.setattr(student, "write", lambda lesson: project.ROOT / f"student_{lesson}.ipynb")
+    assert project.main(["student", "04_lsgan"]) == 0
+    assert "make lab LESSON=student_04_lsgan\n" in capsys.readouterr().out
+
+
 def test_a_lesson_without_a_copy_is_named(capsys):
     assert project.main(["student", "03_latent_space"]) == 2
     assert "has no copy to fill in. Known: 01_gan, " in capsys.readouterr().err
@@ -45,9 +51,9 @@ def page():
     return vars(found) | {"dataset": toy.data()}
 
 
-def answers(page, capsys, **written):
+def answers(page, capsys, lesson="02_dcgan", **written):
     capsys.readouterr()
-    student.check("02_dcgan", page | written, *written)
+    student.check(lesson, page | written, *written)
     return capsys.readouterr().out
 
 
@@ -84,3 +90,30 @@ def test_what_is_wrong_is_said(page, capsys):
     assert "discriminator" in said
     wrong = lambda real: 1 / 0  # noqa: E731
     assert "train_step: ZeroDivisionError" in answers(page, capsys, train_step=wrong)
+
+
+def test_targets_that_are_exchanged_are_told_though_they_are_equal(capsys):
+    page = vars(pages.definitions("04_lsgan", {*pages.PARTS, *"ABC", "cross_entropy"}))
+    targets = {name: page[name] for name in "ABC"}
+    right = {name: page[name] for name in student.LOSSES}
+    compiled = tf.function(page["generator_loss"])
+    said = answers(page, capsys, "04_lsgan", **right)
+    assert said == "discriminator_loss: right\ngenerator_loss: right\n"
+
+    source = """
+def discriminator_loss(real_logits, fake_logits):
+    real_loss = tf.reduce_mean(tf.square(real_logits - C)) / 2
+    return real_loss + tf.reduce_mean(tf.square(fake_logits - A)) / 2
+
+
+def generator_loss(fake_logits):
+    return tf.reduce_mean(tf.square(fake_logits - B)) / 2
+"""
+    exec(source, page)
+    exchanged = {name: page[name] for name in student.LOSSES}
+    said = answers(page, capsys, "04_lsgan", **exchanged)
+    assert "discriminator_loss: right for these constants, but with A = 0.3, B = 0.8 " in said
+    assert "generator_loss: right for these constants, but with C = 0.3 " in said
+    said = answers(page, capsys, "04_lsgan", generator_loss=compiled)
+    assert said == "generator_loss: right\n"
+    assert targets == {name: page[name] for name in "ABC"}  # they are set back

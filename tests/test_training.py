@@ -6,6 +6,7 @@ import json
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -88,10 +89,8 @@ def test_fit_traces_the_step_once():
     assert len(traced) == 1
 
 
-def test_xla_computes_the_same(monkeypatch):
-    """It is asked for by small networks alone; random numbers are others then."""
-    asked, weights = [], []
-    monkeypatch.setattr(runtime, "xla_pays", lambda: asked.append(1) or True)
+def test_xla_computes_the_same():
+    weights = []
     for xla in False, True:
         weight = tf.Variable(tf.ones((28 * 28, 1)))
 
@@ -104,9 +103,32 @@ def test_xla_computes_the_same(monkeypatch):
         model = loop.Compiled(step, xla)
         model.fit(toy.data().from_step(0), steps_per_epoch=5, verbose=0)
         weights.append(weight.numpy())
-        assert len(asked) == xla
     assert np.abs(weights[0] - 1).max() > 1e-3
     np.testing.assert_allclose(*weights, rtol=1e-5)
+
+
+def test_the_faster_way_is_tried_once_a_run_and_leaves_no_trace(monkeypatch):
+    def xla_pays(step, batch):
+        tried.append(tf.function(step)(batch))
+        return True
+
+    tried, plain, first, again = [], toy.make(lesson="plain"), toy.make(), toy.make()
+    toy.fit(plain, 1)  # too short to try
+    monkeypatch.setattr(runtime, "xla_pays", xla_pays)
+    monkeypatch.setattr(training, "WORTH_A_TRY", 1)
+    toy.fit(first, 1)
+    np.testing.assert_array_equal(plain.frames[0], first.frames[0])
+    assert int(first.steps) == toy.STEPS
+    toy.fit(again, 2)
+    assert len(tried) == 1
+    assert again.xla
+
+
+def test_a_slow_step_is_not_tried_with_xla():
+    def slow(x):
+        return tf.py_function(lambda y: time.sleep(0.15) or y, [x], tf.float32)  # no XLA for it
+
+    assert not runtime.xla_pays(slow, tf.zeros(3))
 
 
 def test_training_begins_with_the_state_at_construction():

@@ -7,9 +7,13 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import nbformat
+from IPython.core import displaypub
 from IPython.utils import capture
 
 from utils.options import ROOT
+
+# A page's ipywidgets call it, and what captures has none.
+displaypub.CapturingDisplayPublisher.set_parent = lambda self, parent: None
 
 
 def run(lesson: str, *changes: tuple[str, str], show: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -83,7 +83,8 @@ def student(lesson: str) -> int:
     """Write a copy of a lesson to fill in."""
     from tools import student
 
-    print(f"Wrote {student.write(lesson).relative_to(ROOT)}. Open it with: make lab")
+    path = student.write(lesson)
+    print(f"Wrote {path.relative_to(ROOT)}. Open it with: make lab LESSON={path.stem}")
     return 0
 
 
@@ -94,14 +95,14 @@ def project_address() -> str:
 
 
 def address() -> int:
-    """Copy the address to the first cell and the badge of each lesson, README and CITATION.cff."""
+    """Copy the address to the first cell and the badge of each page, README and CITATION.cff."""
     here = project_address()
-    for file in ROOT.glob("notebooks/*.ipynb"):
+    for file in ROOT.glob("notebooks/**/*.ipynb"):
         page = json.loads(file.read_text(encoding="utf-8"))
         title = [line.rstrip("\n") for line in page["cells"][0]["source"]]
         title = "\n".join(line for line in title if not line.startswith(BADGE)).rstrip()
         if here.startswith(GITHUB):
-            path = f"{here.removeprefix(GITHUB)}/blob/main/notebooks/{file.name}"
+            path = f"{here.removeprefix(GITHUB)}/blob/main/{file.relative_to(ROOT).as_posix()}"
             title += f"\n\n{BADGE}(https://colab.research.google.com/github/{path})"
         page["cells"][0]["source"] = title.splitlines(keepends=True)
         text = json.dumps(page, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

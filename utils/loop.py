@@ -10,8 +10,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from utils import runtime
-
 
 class Compiled(keras.Model):
     """A model whose training step is a plain function.
@@ -20,7 +18,7 @@ class Compiled(keras.Model):
 
     Args:
         step: batch -> {name: scalar}, of which `fit` keeps the means over a round.
-        xla: compile by XLA where `runtime.xla_pays`; on a GPU always.
+        xla: compile by XLA.
     """
 
     def __init__(
@@ -30,7 +28,7 @@ class Compiled(keras.Model):
         self.built = True
         # Compiled by itself, it is traced once: the means make `fit` trace its own part twice.
         self._step, self._means = tf.function(step), {}
-        self.compile(jit_compile=bool(runtime.GPUS) or (xla and runtime.xla_pays()))
+        self.compile(jit_compile=xla)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

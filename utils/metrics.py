@@ -74,12 +74,14 @@ def in_batches(function: Callable, inputs: Any) -> Any:
 def draw(generator: Callable, n: int, latent_dim: int, seed: tuple[int, int]) -> np.ndarray:
     """Return n samples of a generator, (n, height, width, channels), from z ~ N(0, 1)."""
     z = tf.random.stateless_normal((n, latent_dim), seed)
-    return in_batches(_compiled(generator) if n >= 1000 else generator, z)
+    return in_batches(_compiled(generator, latent_dim) if n >= 1000 else generator, z)
 
 
 @functools.lru_cache(maxsize=8)  # compiled once, though drawn from again and again
-def _compiled(generator: Callable) -> Callable:
-    return tf.function(generator, jit_compile=runtime.xla_pays())
+def _compiled(generator: Callable, latent_dim: int) -> Callable:
+    function = functools.partial(generator, training=False)
+    xla = runtime.xla_pays(function, tf.zeros((200, latent_dim)))
+    return tf.function(generator, jit_compile=xla)
 
 
 def _floats(images: Any) -> np.ndarray:

@@ -17,6 +17,8 @@ from utils.datasets import ImageData, UnpairedData
 from utils.fingerprint import check_owned, fingerprint
 from utils.options import at_least
 
+WORTH_A_TRY = 1000  # updates, below which trying what is faster takes longer than it saves
+
 
 class Trainer:
     """Runs a training step, and saves at the end of each round all that it needs to go on.
@@ -33,7 +35,6 @@ class Trainer:
             where there is no such value.
         record: names of the networks that the record keeps, for instance "averaged_generator";
             by default all, their averages and their best.
-        xla: whether the step is small enough for XLA to make it faster on a CPU, too.
         frozen: networks that the step uses and does not change. They are not saved; a network
             of another name makes another run.
         **parts: everything that changes in training, by name: networks, built optimizers,
@@ -61,7 +62,6 @@ class Trainer:
         balance: float | None = math.log(4),
         record: Sequence[str] | None = None,
         frozen: Sequence[keras.Model] = (),
-        xla: bool = False,
         **parts: Any,
     ) -> None:
         self.lesson, self.step, self.parts = lesson, train_step, parts
@@ -69,7 +69,8 @@ class Trainer:
         self.history: list[dict[str, float]] = []
         self.frames: list[np.ndarray] = []
         self.folder: Path | None = None
-        self.panel, self.xla = monitor.Panel(self), xla
+        self.panel = monitor.Panel(self)
+        self.xla: bool | None = None  # is the step compiled by it? None: not known yet
         self.decays, self.balance, self.frozen = average or {}, balance, frozen
         self.averaged, self.best = ({n: _copy(parts[n]) for n in self.decays} for _ in range(2))
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False, name="steps")
@@ -161,6 +162,8 @@ class Trainer:
         """Run Keras' `fit` over the compiled step; whatever stops it, the last round stands."""
         ends = loop.Rounds(self.history, self.steps_per_round, self._end_round)
         try:
+            if self.xla is None:
+                self._choose_compiler()
             if not self.frames:
                 self._end_round()
             with runtime.precision(runtime.training_precision()):
@@ -185,6 +188,14 @@ class Trainer:
                 raise
             print(f"Interrupted: {saved}. Run again to go on.")
 
+    def _choose_compiler(self) -> None:
+        """Try whether XLA pays, once a run; the updates are undone."""
+        before, batch = self._values(), next(iter(self.dataset.from_step(0)))
+        worth_it = self.rounds * self.steps_per_round >= WORTH_A_TRY
+        self.xla = worth_it and runtime.xla_pays(self.update, batch)
+        for key, variable in self.variables.items():
+            variable.assign(before[key])
+
     def restore(self, state: dict[str, np.ndarray] | None) -> None:
         """Set all variables, the history and the frames; None is the state at the start.
 
@@ -201,6 +212,7 @@ class Trainer:
         for key, variable in self.variables.items():
             variable.assign(values[key].astype(self._initial[key].dtype))
         self.history = json.loads(str(values.get("history", "[]")))
+        self.xla = bool(values["xla"]) if "xla" in values else None
         self.frames = list(values.get("frames", ()))
 
     def _values(self) -> dict[str, np.ndarray]:
@@ -232,6 +244,7 @@ class Trainer:
         if means:
             self._measure()
         state = {"history": np.array(json.dumps(self.history)), "frames": np.stack(self.frames)}
+        state["xla"] = np.array(self.xla)
         state |= self._values()
         try:
             checkpoints.save_round(self.folder, done, state)
