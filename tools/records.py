@@ -23,8 +23,8 @@ def write_record(folder: Path) -> Path:
     """Make a finished run the record of its lesson.
 
     Kept of its state: the networks that its Trainer names, in half precision, frames and
-    history. Left out: optimizers and random generators, and best weights that are the averaged
-    ones of the end, which stand for them.
+    history. Left out: optimizers and random generators, how the step was compiled, and best weights
+    that are the averaged ones of the end, which stand for them.
 
     Raises:
         ValueError: the run is not finished, or was trained on a stand-in.
@@ -36,7 +36,7 @@ def write_record(folder: Path) -> Path:
         raise ValueError(f"{folder} was trained on a stand-in; a record is of real data.")
     kept = {}
     for key, value in state.items():
-        if "/" not in key or key.split("/")[0] in metrics["record"]:
+        if key != "xla" and ("/" not in key or key.split("/")[0] in metrics["record"]):
             kept[key] = value.astype("float16") if value.dtype == "float32" else value
     best = [key for key in kept if key.startswith("best_")]
     at_end = {key: key.replace("best_", "averaged_", 1) for key in best}
