@@ -211,6 +211,27 @@ def test_precision_is_a_switch_of_the_block_only():
     assert not switched()
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ([(9, 0)], "bfloat16"),  # H100
+        ([(8, 0)], "bfloat16"),  # A100
+        ([(7, 5)], "float16"),  # T4
+        ([(7, 0)], "float16"),  # V100
+        ([(6, 1)], "float32"),
+        ([None], "float32"),  # not of NVIDIA
+        ([(8, 0), (7, 5)], "float16"),
+    ],
+)
+def test_a_gpu_decides_by_its_compute_capability(capabilities, expected, monkeypatch, capsys):
+    import tensorflow as tf
+
+    details = [{"compute_capability": found} if found else {} for found in capabilities]
+    monkeypatch.setattr(runtime, "GPUS", range(len(details)))
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda i: details[i])
+    assert runtime.fastest_precision() == expected
+
+
 def test_a_lesson_broken_on_purpose_fails(tmp_path):
     """A wrong shape, and a cell that raises, as `make test` would run them."""
     book = nbformat.read(pages.NOTEBOOKS / "02_dcgan.ipynb", 4)

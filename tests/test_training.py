@@ -35,7 +35,7 @@ def metrics_of(trainer):
     return json.loads((trainer.folder / "metrics.json").read_text())
 
 
-@pytest.mark.parametrize("precision", ["float32", "auto"])
+@pytest.mark.parametrize("precision", ["float32", "auto", "float16"])
 def test_two_rounds_and_two_in_a_new_process_are_four(tmp_path, monkeypatch, precision):
     """Weights, optimizers, averages, the best, seeds, order of data, frames: bit for bit."""
     monkeypatch.setenv("PRECISION", precision)
@@ -57,6 +57,52 @@ def test_two_rounds_and_two_in_a_new_process_are_four(tmp_path, monkeypatch, pre
     assert [row["round"] for row in rows] == ["1", "2", "3", "4"]
     assert [row["step"] for row in rows] == ["5", "10", "15", "20"]
     assert all(row["score"] for row in rows)
+
+
+@pytest.mark.parametrize(("name", "error"), [("bfloat16", 0.25), ("float16", 0.03)])
+def test_half_precision_of_a_gpu(name, error, monkeypatch):
+    """Gradients are those of float32 up to rounding, also where float16 alone makes them 0."""
+    monkeypatch.setattr(runtime, "GPUS", ["one"])
+    parts = toy.make().parts
+    generator, discriminator = parts["generator"], parts["discriminator"]
+    z = tf.random.stateless_normal((8, toy.LATENT), seed=(0, 0))
+    variables = generator.trainable_variables
+
+    def gradients(factor):
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            logits = discriminator(generator(z, training=True), training=False)
+            loss = factor * toy.generator_loss(logits)
+        assert logits.dtype == tf.float32
+        found = tape.gradient(loss, [z, *variables])
+        found[1:] = [g / (parts["g_optimizer"].loss_scale_factor or 1) for g in found[1:]]
+        return [g.numpy() / factor for g in found]
+
+    def off(found):
+        pairs = list(zip(found, expected, strict=True))
+        return max(np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in pairs)
+
+    expected = gradients(1.0)
+    with runtime.precision(name, parts.values()):
+        convolution = discriminator.layers[0]
+        assert convolution(np.zeros((1, 28, 28, 1))).dtype == name
+        assert convolution.kernel.dtype == "float32"
+        assert 0 < off(gradients(1.0)) < error
+        assert off(gradients(1e-5)) < error
+    monkeypatch.setattr(runtime, "LOSS_SCALE", 1.0)
+    with runtime.precision(name, parts.values()):
+        assert (off(gradients(1e-5)) > 0.5) == (name == "float16")
+    assert off(gradients(1e-5)) < 1e-5
+    assert convolution(np.zeros((1, 28, 28, 1))).dtype == "float32"
+
+
+def test_layers_within_layers_take_the_precision(monkeypatch):
+    inner = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(4)])
+    network = keras.Sequential([inner, keras.layers.Dense(3), keras.layers.Dense(2)])
+    network.build((None, 4))
+    with runtime.precision("float16", [network]):
+        dtypes = [layer.compute_dtype for layer in (*inner.layers, *network.layers)]
+    assert dtypes == ["float16", "float16", "float16", "float32"]
 
 
 def test_the_same_seed_gives_the_same_weights(monkeypatch, tmp_path):

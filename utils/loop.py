@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from utils import runtime
+
 
 class Compiled(keras.Model):
     """A model whose training step is a plain function.
@@ -69,9 +71,11 @@ class Rounds(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             if not np.isfinite(float(value)):
                 step = self.round * self.steps_per_round + batch + 1
+                whole = runtime.training_precision() == "float32"
                 raise FloatingPointError(
                     f"{name} became {float(value)} in step {step} (round {self.round + 1}): the "
-                    f"training has diverged. Round {self.round} is kept. Try a lower learning rate."
+                    f"training has diverged. Round {self.round} is kept. Try a lower learning "
+                    f"rate{'' if whole else ', or PRECISION=float32'}."
                 )
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

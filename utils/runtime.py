@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,6 +37,7 @@ with _native_stderr_off():
     GPUS = tf.config.list_physical_devices("GPU")
 
 T = TypeVar("T")
+LOSS_SCALE = 4096.0  # of gradients in float16, the largest of which is 65,504
 _training_precision = "float32"
 
 
@@ -54,8 +55,9 @@ def pick(*, smoke: T, quick: T, long: T, paper: T) -> T:
 def start(seed: int) -> None:
     """Seed Python, NumPy and TensorFlow, decide the precision, and say what was decided.
 
-    PRECISION=auto means bfloat16 on a CPU that has the units for it, else float32. bfloat16
-    holds inside `Trainer.fit` only: samples, metrics and weights stay float32.
+    PRECISION=auto means bfloat16 where the CPU or the GPU has units for it, float16 on a GPU
+    that has units for this only, else float32. It holds inside `Trainer.fit` only: samples,
+    metrics and weights stay float32.
 
     Args:
         seed: any whole number from 0 to 2**31 - 1.
@@ -69,7 +71,7 @@ def start(seed: int) -> None:
     keras.utils.set_random_seed(seed)
     wanted = option("PRECISION")
     if wanted == "auto":
-        wanted = "bfloat16" if has_bfloat16_units() and not GPUS else "float32"
+        wanted = fastest_precision()
     _training_precision = wanted
     why = "the default on this device" if option("PRESET") == "auto" else "set by PRESET"
     print(f"Preset:    {preset()} ({why}; known: {', '.join(OPTIONS['PRESET'][1:])})")
@@ -93,24 +95,78 @@ def constants(namespace: dict[str, Any], without: tuple[str, ...] = ()) -> dict[
 
 
 def training_precision() -> str:
-    """Return the precision inside `fit`: "float32" or "bfloat16"."""
+    """Return the precision inside `fit`: "float32", "bfloat16" or "float16"."""
     return _training_precision
 
 
-@contextlib.contextmanager
-def precision(name: str) -> Iterator[None]:
-    """Compute in `name` ("float32" or "bfloat16") inside the block.
+def fastest_precision() -> str:
+    """Return what the device multiplies fastest, of those that networks can be trained in.
 
-    oneDNN's bfloat16 is a switch of the whole process, so it is set back at the end. It
-    changes how matrix products and convolutions are computed; variables stay float32.
+    Of GPUs by their compute capability: bfloat16 from 8.0 on (Ampere, such as A100), float16
+    from 7.0 on (V100, T4). Among several, the least counts. Chosen by what the makers say;
+    measured on no GPU yet.
+    """
+    if not GPUS:
+        return "bfloat16" if has_bfloat16_units() else "float32"
+    details = map(tf.config.experimental.get_device_details, GPUS)
+    least = min(found.get("compute_capability", (0, 0)) for found in details)
+    return "bfloat16" if least >= (8, 0) else "float16" if least >= (7, 0) else "float32"
+
+
+@contextlib.contextmanager
+def precision(name: str, parts: Iterable[Any] = ()) -> Iterator[None]:
+    """Compute in `name` ("float32", "bfloat16" or "float16") inside the block.
+
+    bfloat16 on a CPU is a switch of the whole process: oneDNN then computes matrix products and
+    convolutions in it. Otherwise Keras' mixed precision (Micikevicius et al. 2018) is set in the
+    layers of the networks among `parts`, but for each network's last one, so that losses are
+    computed in float32. Variables stay float32 in any case, and all is set back at the end.
+
+    float16 would lose small gradients as 0, so inside a network they are LOSS_SCALE times as
+    large (section 3.2), and the optimizers among `parts` divide by it.
     """
     key = "auto_mixed_precision_onednn_bfloat16"
     before = tf.config.optimizer.get_experimental_options().get(key, False)
-    tf.config.optimizer.set_experimental_options({key: name == "bfloat16"})
-    try:
+    by_onednn = name == "bfloat16" and not GPUS
+    with contextlib.ExitStack() as stack:
+        stack.callback(tf.config.optimizer.set_experimental_options, {key: before})
+        tf.config.optimizer.set_experimental_options({key: by_onednn})
+        for part in () if by_onednn or name == "float32" else parts:
+            if isinstance(part, keras.Model):
+                for layer in _inner_layers(part):
+                    stack.callback(setattr, layer, "dtype_policy", layer.dtype_policy)
+                    layer.dtype_policy = f"mixed_{name}"
+                if name == "float16":
+                    stack.callback(delattr, part, "call")
+                    part.call = _with_larger_gradients(part.call)
+            elif isinstance(part, keras.optimizers.Optimizer) and name == "float16":
+                stack.callback(setattr, part, "loss_scale_factor", part.loss_scale_factor)
+                part.loss_scale_factor = LOSS_SCALE
         yield
-    finally:
-        tf.config.optimizer.set_experimental_options({key: before})
+
+
+def _inner_layers(network: keras.Model, last: int = -1) -> list[keras.Layer]:
+    """Return a network's layers and those within them, without its last."""
+    found = [x for x in network.layers[:last] if isinstance(x, keras.Layer)]
+    within = [y for x in found if isinstance(x, keras.Model) for y in _inner_layers(x, None)]
+    return found + within
+
+
+def _with_larger_gradients(call: Callable) -> Callable:
+    """Wrap a network's call: gradients that enter it from behind grow, those that leave shrink.
+
+    So what it passes on to its inputs is right, whatever the training step does with it.
+    """
+
+    @tf.custom_gradient
+    def grow(x: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        return tf.identity(x), lambda gradient: gradient * LOSS_SCALE
+
+    @tf.custom_gradient
+    def shrink(x: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        return tf.identity(x), lambda gradient: gradient / LOSS_SCALE
+
+    return lambda inputs, **options: grow(call(shrink(inputs), **options))
 
 
 def has_bfloat16_units() -> bool:

@@ -166,7 +166,8 @@ class Trainer:
                 self._choose_compiler()
             if not self.frames:
                 self._end_round()
-            with runtime.precision(runtime.training_precision()):
+            parts = [*self.parts.values(), *self.frozen]
+            with runtime.precision(runtime.training_precision(), parts):
                 loop.Compiled(self.update, self.xla).fit(
                     self.dataset.from_step(done * self.steps_per_round),
                     epochs=self.rounds,
