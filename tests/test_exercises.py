@@ -9,10 +9,12 @@ LESSON = "01_gan"
 
 def test_a_changed_lesson_trains_beside_the_unchanged_one(capsys, monkeypatch, in_float32):
     monkeypatch.setenv("STANDIN", "always")
-    found = exercises.run(LESSON, ("PIECES = 5", "PIECES = 1"), show=("metrics.table",))
+    change, skip = ("PIECES = 5", "PIECES = 1"), ("D on {name} digits",)
+    found = exercises.run(LESSON, change, show=("metrics.table",), skip=skip)
     shown = capsys.readouterr().out
     assert "Fréchet distance" in shown
     assert "parameters" not in shown  # what other cells print
+    assert "kinds" not in found
     assert found["PIECES"] == 1
     assert found["discriminator"].count_params() < 1_231_441 / 2
     assert found["trainer"].constants["PIECES"] == 1
@@ -32,5 +34,5 @@ def test_a_change_that_fits_nowhere_is_named(change, words):
 
 
 def test_a_cell_that_is_not_there_is_named():
-    with pytest.raises(ValueError, match="show: 'nothing' stands nowhere in 01_gan"):
+    with pytest.raises(ValueError, match="show or skip: 'nothing' stands nowhere in 01_gan"):
         exercises.run(LESSON, show=("nothing",))

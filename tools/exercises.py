@@ -16,7 +16,12 @@ from utils.options import ROOT
 displaypub.CapturingDisplayPublisher.set_parent = lambda self, parent: None
 
 
-def run(lesson: str, *changes: tuple[str, str], show: tuple[str, ...] = ()) -> dict[str, Any]:
+def run(
+    lesson: str,
+    *changes: tuple[str, str],
+    show: tuple[str, ...] = (),
+    skip: tuple[str, ...] = (),
+) -> dict[str, Any]:
     """Execute a lesson's cells in this kernel, changed, and show what some of them display.
 
     Trains in a folder of its own, as a lesson changed by hand does. What follows the last cell
@@ -26,6 +31,7 @@ def run(lesson: str, *changes: tuple[str, str], show: tuple[str, ...] = ()) -> d
         lesson: its name.
         *changes: (text that stands in one place of the lesson's code, what takes its place).
         show: texts; what a cell that holds one of them displays is shown.
+        skip: texts; a cell that holds one of them is left out.
 
     Returns:
         The lesson's names, as `globals()` has them then.
@@ -40,9 +46,10 @@ def run(lesson: str, *changes: tuple[str, str], show: tuple[str, ...] = ()) -> d
         if len(holders) != 1 or sources[holders[0]].count(old) != 1:
             raise ValueError(f"{old!r} stands in {len(holders)} cells of {lesson}: name one place.")
         sources[holders[0]] = sources[holders[0]].replace(old, new)
-    for text in show:
+    for text in show + skip:
         if not any(text in source for source in sources):
-            raise ValueError(f"show: {text!r} stands nowhere in {lesson}.")
+            raise ValueError(f"show or skip: {text!r} stands nowhere in {lesson}.")
+    sources = ["" if any(text in x for text in skip) else x for x in sources]
     wanted = [i for i, source in enumerate(sources) if any(text in source for text in show)]
     names = {"__name__": "__main__"}
     for number, source in enumerate(sources[: wanted[-1] + 1] if wanted else sources):

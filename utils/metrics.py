@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -93,8 +94,9 @@ def _floats(images: Any) -> np.ndarray:
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Compute the Fréchet distance between Gaussians fitted to two sets of features.
 
-    |m_a - m_b|^2 + Tr(C_a + C_b - 2 (C_a C_b)^1/2) (Heusel et al. 2017, eq. 6). The root is
-    taken of the symmetric C_a^1/2 C_b C_a^1/2, which has the same trace.
+    |m_a - m_b|^2 + Tr(C_a + C_b - 2 (C_a C_b)^1/2) (Heusel et al. 2017, eq. 6). With A'A = C_a
+    and B'B = C_b the trace of the root is the sum of the singular values of AB'. Samples less
+    their mean are such an A, so few samples take little time.
 
     Args:
         a, b: (n, features), any float; with fewer samples than features it warns.
@@ -107,13 +109,19 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
             "Take more samples, or kernel_distance, which has no such bias.",
             stacklevel=2,
         )
-    c_a, c_b = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (a, b))
-    values, vectors = np.linalg.eigh(c_a)
-    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    values = np.linalg.eigvalsh(root @ c_b @ root)  # rounding can make a zero negative
-    cross = np.sqrt(np.maximum(values, 0)).sum()
-    distance = np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(c_a) + np.trace(c_b) - 2 * cross
+    roots = [_root((x - x.mean(0)) / math.sqrt(len(x) - 1)) for x in (a, b)]
+    cross = np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum()
+    variances = sum(np.sum(root**2) for root in roots)
+    distance = np.sum((a.mean(0) - b.mean(0)) ** 2) + variances - 2 * cross
     return float(max(distance, 0.0))
+
+
+def _root(x: np.ndarray) -> np.ndarray:
+    """Return A with A'A = x'x and no more rows than columns."""
+    if len(x) <= x.shape[1]:
+        return x
+    values, vectors = np.linalg.eigh(x.T @ x)  # rounding can make a zero negative
+    return np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
 
 
 def kernel_distance(
