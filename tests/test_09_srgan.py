@@ -227,7 +227,7 @@ def test_a_greyscale_photograph_of_ones_own_is_enlarged(monkeypatch, tmp_path):
     monkeypatch.setattr(images, "show", lambda pictures, **_: shown.append(pictures))
     found.methods = {"bicubic": superresolution.bicubic, "SRGAN": found.enlarge(found.generator)}
     grey = skimage.data.camera()[:200, :300, None]
-    found.held_out, found.folder, found.title = [grey, grey], tmp_path, ""
+    found.held_out, found.folder, found.title = [grey], tmp_path, ""
     exec(cell("four times larger"), vars(found))
     assert [x.shape for x in shown] == [(2, 384, 512, 3)]
     assert [path.name for path in tmp_path.iterdir()] == ["a crop, four times larger.png"]
