@@ -45,7 +45,7 @@ SHOWN = (11, 27, 68)  # test horses
 
 def train(number: int, changes: list[tuple[str, str]], test: datasets.UnpairedData):
     """Train the page with changes to its text; return the averaged generators, there and back."""
-    runtime.start(1)
+    runtime.start(1, mixed_precision=True)
     page = pages.definitions(PAGE, pages.CYCLEGAN_NAMES, changes)
     keras.utils.set_random_seed(page.SEED)
     trainer = training.Trainer(

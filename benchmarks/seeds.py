@@ -49,7 +49,8 @@ def main(lessons: list[str]) -> None:
             multiples = [round(m["scores"][name]["times floor"], 2) for m in found]
             if name == "best":
                 known = json.loads(metrics.SEEDS_FILE.read_text(encoding="utf-8"))
-                known |= {"date": date.today().isoformat(), lesson: {"quick": {name: multiples}}}
+                facts = {"date": date.today().isoformat(), "precision": found[0]["precision"]}
+                known[lesson] = facts | {"quick": {name: multiples}}
                 text = json.dumps(known, indent=1) + "\n"
                 metrics.SEEDS_FILE.write_text(text, encoding="utf-8")
             spread = f"{statistics.mean(multiples):.1f} ± {statistics.stdev(multiples):.1f}"

@@ -42,7 +42,7 @@ class Changed(superresolution.Crops):
 
 def page_for(name: str, change: Callable | None, content: keras.Model):
     """Return the page's definitions and what its cells have made before the training."""
-    runtime.start(1)
+    runtime.start(1, mixed_precision=True)
     crops, held_out = superresolution.crops(seed=1)
     page = pages.definitions(PAGE, NAMES, held_out=held_out)
     crops = dataclasses.replace(crops, size=page.HR_SIZE, batch_size=page.BATCH_SIZE)

@@ -210,7 +210,7 @@ def limits() -> dict[str, Step]:
 
 def timed(case: str) -> None:
     """Print a case's rows."""
-    runtime.start(1)
+    runtime.start(1, mixed_precision=case > "lesson 07")  # as the pages do
     pair, batch = CASES[case]()
     precisions = tuple(dict.fromkeys(("float32", runtime.training_precision())))
     calls, counted = {}, {}
@@ -248,7 +248,7 @@ def _in(precision: str, step: Step, arguments: tuple) -> Step:
 
 def memory(case: str, name: str) -> None:
     """Print the most memory that a process has needed which only trains this."""
-    runtime.start(1)
+    runtime.start(1, mixed_precision=case > "lesson 07")  # as the pages do
     pair, batch = CASES[case]()
     with runtime.precision(runtime.training_precision() if name == "lesson" else "float32"):
         xla = name == "lesson" and runtime.xla_pays(pair[name], *batch)

@@ -52,15 +52,17 @@ def pick(*, smoke: T, quick: T, long: T, paper: T) -> T:
     return {"smoke": smoke, "quick": quick, "long": long, "paper": paper}[preset()]
 
 
-def start(seed: int) -> None:
+def start(seed: int, mixed_precision: bool = False) -> None:
     """Seed Python, NumPy and TensorFlow, decide the precision, and say what was decided.
 
-    PRECISION=auto means bfloat16 where the CPU or the GPU has units for it, float16 on a GPU
-    that has units for this only, else float32. It holds inside `Trainer.fit` only: samples,
-    metrics and weights stay float32.
+    PRECISION=auto means float32, and with `mixed_precision` what the device has units for:
+    bfloat16, on some GPUs float16. It holds inside `Trainer.fit` only: samples, metrics and
+    weights stay float32.
 
     Args:
         seed: any whole number from 0 to 2**31 - 1.
+        mixed_precision: for large networks, whose steps become shorter by it. The small ones of
+            lesson 02 do not, and learn more slowly (benchmarks/RESULTS.md).
 
     Raises:
         ValueError: an option of the environment has a value that is not allowed.
@@ -71,7 +73,7 @@ def start(seed: int) -> None:
     keras.utils.set_random_seed(seed)
     wanted = option("PRECISION")
     if wanted == "auto":
-        wanted = fastest_precision()
+        wanted = fastest_precision() if mixed_precision else "float32"
     _training_precision = wanted
     why = "the default on this device" if option("PRESET") == "auto" else "set by PRESET"
     print(f"Preset:    {preset()} ({why}; known: {', '.join(OPTIONS['PRESET'][1:])})")
