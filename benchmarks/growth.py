@@ -37,7 +37,7 @@ MEGAPIXELS = (1, 4, 16)  # that come out, in tiles
 
 def of_step(name: str, value: int) -> str:
     """Measure a step."""
-    runtime.start(1, mixed_precision=name > "lesson 07")
+    steps.start(name)
     pair, batch = POINTS[name][1](value)
     step = tf.function(pair["lesson"])
     with runtime.precision(runtime.training_precision()):
@@ -66,7 +66,7 @@ def of_folder(count: int) -> str:
 
 def of_image(megapixels: int) -> str:
     """Measure enlarging one image with the paper's generator."""
-    runtime.start(1, mixed_precision=True)
+    steps.start("lesson 09")
     generator = pages.definitions(steps.SRGAN, ()).srresnet(64, 16, True)
     side = round((megapixels * 1e6) ** 0.5 / 4)
     small = np.random.default_rng(1).integers(0, 256, (side, side, 3), "uint8")

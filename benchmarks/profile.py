@@ -43,7 +43,7 @@ def main(cases: list[str]) -> None:
     """Print a table of all cases."""
     print("| | kind of operation | ms a step | share |\n|---|---|---|---|")
     for case in cases or steps.CASES:
-        runtime.start(1, mixed_precision=case > "lesson 07")
+        steps.start(case)
         pair, batch = steps.CASES[case]()
         step = tf.function(pair["lesson"])
         with runtime.precision(runtime.training_precision()), tempfile.TemporaryDirectory() as at:

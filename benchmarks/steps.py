@@ -208,9 +208,14 @@ def limits() -> dict[str, Step]:
     return {"convolution": convolution, "product": product}
 
 
+def start(case: str) -> None:
+    """Decide the precision as the pages do: digits are trained in float32."""
+    runtime.start(1, mixed_precision=case > "lesson 07")
+
+
 def timed(case: str) -> None:
     """Print a case's rows."""
-    runtime.start(1, mixed_precision=case > "lesson 07")  # as the pages do
+    start(case)
     pair, batch = CASES[case]()
     precisions = tuple(dict.fromkeys(("float32", runtime.training_precision())))
     calls, counted = {}, {}
@@ -248,7 +253,7 @@ def _in(precision: str, step: Step, arguments: tuple) -> Step:
 
 def memory(case: str, name: str) -> None:
     """Print the most memory that a process has needed which only trains this."""
-    runtime.start(1, mixed_precision=case > "lesson 07")  # as the pages do
+    start(case)
     pair, batch = CASES[case]()
     with runtime.precision(runtime.training_precision() if name == "lesson" else "float32"):
         xla = name == "lesson" and runtime.xla_pays(pair[name], *batch)

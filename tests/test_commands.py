@@ -226,7 +226,7 @@ def test_precision_is_a_switch_of_the_block_only():
         ([(8, 0), (7, 5)], "float16"),
     ],
 )
-def test_a_gpu_decides_by_its_compute_capability(capabilities, expected, monkeypatch, capsys):
+def test_a_gpu_decides_by_its_compute_capability(capabilities, expected, monkeypatch):
     import tensorflow as tf
 
     details = [{"compute_capability": found} if found else {} for found in capabilities]

@@ -96,13 +96,24 @@ def test_half_precision_of_a_gpu(name, error, monkeypatch):
     assert convolution(np.zeros((1, 28, 28, 1))).dtype == "float32"
 
 
-def test_layers_within_layers_take_the_precision(monkeypatch):
+def test_layers_within_layers_take_the_precision():
     inner = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(4)])
     network = keras.Sequential([inner, keras.layers.Dense(3), keras.layers.Dense(2)])
     network.build((None, 4))
     with runtime.precision("float16", [network]):
         dtypes = [layer.compute_dtype for layer in (*inner.layers, *network.layers)]
     assert dtypes == ["float16", "float16", "float16", "float32"]
+
+
+def test_fit_computes_in_the_precision_of_training(monkeypatch):
+    monkeypatch.setattr(runtime, "_training_precision", "float16")
+    trainer, seen = toy.make(), []
+    layer = trainer.parts["discriminator"].layers[0]
+    note = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: seen.append(layer.compute_dtype)
+    )
+    toy.fit(trainer, 1, [note])
+    assert (seen, layer.compute_dtype) == (["float16"], "float32")
 
 
 def test_the_same_seed_gives_the_same_weights(monkeypatch, tmp_path):
