@@ -137,6 +137,13 @@ def test_other_images_in_folders_of_the_same_name_are_other_data(data_dir):
     assert not set(contents()) & set(before)
 
 
+def test_other_images_in_place_of_the_published_ones_are_other_data(data_dir, monkeypatch):
+    write_archive(data_dir / "horse2zebra.zip", COUNTS)
+    assert datasets.horse2zebra(32).contents
+    monkeypatch.setitem(datasets.HORSE_COUNTS, "train", (3, 4))
+    assert not datasets.horse2zebra(32).contents
+
+
 def test_only_the_published_content_passes_as_a_download(data_dir):
     path = data_dir / "other.zip"
     write_archive(path, COUNTS)
