@@ -3,21 +3,26 @@
     python -m benchmarks.profile [CASE ...]
 
 The cases are those of `benchmarks.steps`. An operation's time is that of its kernel on one of the
-machine's threads; kernels run beside each other, so the sum is more than the step. Nothing else
-may run.
+machine's threads; kernels run beside each other, so the sum is more than the step. XLA makes one
+kernel of many operations, so profiles are without it. A second table has what the optimizers
+alone take of a step, both compiled as a Trainer would. Nothing else may run.
 """
 
 from __future__ import annotations
 
 import collections
+import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
+import keras
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from benchmarks import steps
+from benchmarks import steps, timing
 from utils import runtime
 
 STEPS = 10
@@ -39,8 +44,40 @@ def kinds(folder: str) -> collections.Counter:
     return found
 
 
+def updates(step: Callable, batch: tuple) -> Callable[[], dict[str, tf.Tensor]]:
+    """Return a function that does what the optimizers of a step do, with fixed gradients."""
+    found = []
+
+    def apply(optimizer: keras.optimizers.Optimizer, gradients: list, variables: list) -> None:
+        found.append((optimizer, variables))
+
+    with mock.patch.object(keras.optimizers.Optimizer, "apply", apply):
+        tf.function(step).get_concrete_function(*batch)
+
+    def alone() -> dict[str, tf.Tensor]:
+        for optimizer, variables in found:
+            optimizer.apply([tf.fill(v.shape, 1e-3) for v in variables], variables)
+        return {"done": tf.constant(0.0)}
+
+    return alone
+
+
+def optimizers(case: str) -> str:
+    """Return a case's row: the step, and what its optimizers alone take."""
+    steps.start(case)
+    pair, batch = steps.CASES[case]()
+    xla, alone = runtime.xla_pays(pair["lesson"], *batch), updates(pair["lesson"], batch)
+    step, alone = (tf.function(x, jit_compile=xla) for x in (pair["lesson"], alone))
+    calls = {"step": lambda: step(*batch), "alone": alone}
+    with runtime.precision(runtime.training_precision()):
+        found = timing.in_turns(calls, turns=11, calls=20 if case < "lesson 07" else 2)
+    share = statistics.median(found["alone"]) / statistics.median(found["step"])
+    spreads = " | ".join(timing.spread(seconds) for seconds in found.values())
+    return f"| {case} | {spreads} | {share:.0%} |"
+
+
 def main(cases: list[str]) -> None:
-    """Print a table of all cases."""
+    """Print both tables of all cases."""
     print("| | kind of operation | ms a step | share |\n|---|---|---|---|")
     for case in cases or steps.CASES:
         steps.start(case)
@@ -57,6 +94,9 @@ def main(cases: list[str]) -> None:
         whole = found.total()
         for kind, seconds in found.most_common(SHOWN):
             print(f"| {case} | {kind} | {1000 * seconds / STEPS:.1f} | {seconds / whole:.0%} |")
+    print("\n| | step | its optimizers alone | share |\n|---|---|---|---|")
+    for case in cases or steps.CASES:
+        print(optimizers(case), flush=True)
 
 
 if __name__ == "__main__":

@@ -183,9 +183,27 @@ def test_the_faster_way_is_tried_once_a_run_and_leaves_no_trace(monkeypatch):
 
 def test_a_slow_step_is_not_tried_with_xla():
     def slow(x):
-        return tf.py_function(lambda y: time.sleep(0.15) or y, [x], tf.float32)  # no XLA for it
+        return tf.py_function(lambda y: time.sleep(0.25) or y, [x], tf.float32)  # no XLA for it
 
     assert not runtime.xla_pays(slow, tf.zeros(3))
+
+
+def test_other_work_in_the_midst_of_a_trial_does_not_decide_it(monkeypatch):
+    """XLA halves the time; from some call on, all takes three times as long."""
+    for disturbed_from in range(15):
+        now, calls = [0.0], []
+
+        def compiled(function, jit_compile, now=now, calls=calls, begin=disturbed_from):
+            def call():
+                now[0] += (0.01 if jit_compile else 0.02) * (3 if len(calls) >= begin else 1)
+                calls.append(jit_compile)
+                return 0.0
+
+            return call
+
+        monkeypatch.setattr(runtime.time, "perf_counter", lambda now=now: now[0])
+        monkeypatch.setattr(runtime.tf, "function", compiled)
+        assert runtime.xla_pays(abs), disturbed_from
 
 
 def test_training_begins_with_the_state_at_construction():
