@@ -128,8 +128,10 @@ def lesson() -> tuple[training.Trainer, datasets.ImageData, int, int]:
 
 def seconds_an_update(trainers: list[training.Trainer], batches: list[tf.Tensor]) -> list[float]:
     """Return each side's median over 15 turns of 20 updates. Moves the weights, saves nothing."""
-    pairs = enumerate(zip(trainers, batches, strict=True))
-    updates = {i: functools.partial(tf.function(t.update), batch) for i, (t, batch) in pairs}
+    updates = {}
+    for i, (trainer, batch) in enumerate(zip(trainers, batches, strict=True)):
+        compiled = tf.function(trainer.update, jit_compile=bool(trainer.xla))  # as it trained
+        updates[i] = functools.partial(compiled, batch)
     return [statistics.median(x) for x in timing.in_turns(updates, turns=15, calls=20).values()]
 
 

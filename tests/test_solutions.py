@@ -23,7 +23,7 @@ def test_each_exercise_has_its_answer(lesson):
     tasks = next(t for t in pages.cells(lesson, "markdown") if t.source.startswith("## Try it"))
     exercises = re.findall(r"^\d\. (.+)$", tasks.source, re.MULTILINE)
     page = "\n".join(sources(solution(lesson).cells, "markdown"))
-    assert re.findall(r"^## (\d)$\n+> (.+)$", page, re.MULTILINE) == [
+    assert re.findall(r"^## (\d) · .+$\n+> (.+)$", page, re.MULTILINE) == [
         (str(number), text) for number, text in enumerate(exercises, start=1)
     ]
     assert "!" not in re.sub(r"!\[|!=", "", page)
