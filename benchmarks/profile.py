@@ -3,18 +3,20 @@
     python -m benchmarks.profile [CASE ...]
 
 The cases are those of `benchmarks.steps`. An operation's time is that of its kernel on one of the
-machine's threads; kernels run beside each other, so the sum is more than the step. XLA makes one
-kernel of many operations, so profiles are without it. A second table has what the optimizers
-alone take of a step, both compiled as a Trainer would. Nothing else may run.
+machine's threads, or with XLA on all of them; kernels run beside each other, so the sum is more
+than the step. Without XLA, and with it where a Trainer would take it: XLA makes one kernel of many
+operations (a fusion), and names it.
+A second table has what the optimizers alone take of a step. Nothing else may run.
 """
 
 from __future__ import annotations
 
 import collections
+import re
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -27,21 +29,62 @@ from utils import runtime
 
 STEPS = 10
 SHOWN = 9
+TASK, HANDED = "a task of the pool", "handed to the pool"
 
 
-def kinds(folder: str) -> collections.Counter:
-    """Return the seconds of each kind of operation in the only profile of a folder."""
+def kinds(folder: str, xla: bool) -> collections.Counter:
+    """Return the seconds of each kind of operation in the only profile of a folder.
+
+    An event's time is its own, without that of events within it. Kernels of XLA hand work to other
+    threads and do not wait for it: it is theirs too. Those of TensorFlow wait, which counts.
+    """
     (path,) = Path(folder).rglob("*.xplane.pb")
-    space, found = xplane_pb2.XSpace(), collections.Counter()
+    space, spans, handed = xplane_pb2.XSpace(), [], {}
     space.ParseFromString(path.read_bytes())
     for plane in space.planes:
-        names = {key: value.name for key, value in plane.event_metadata.items()}
         for line in plane.lines:
-            for event in line.events:
-                name, _, kind = names[event.metadata_id].rpartition(":")
-                if name and not name.endswith(":") and not kind.startswith(" "):  # else a wrapper
-                    found[kind] += event.duration_ps / 1e12
+            within: list[list] = []  # the events around this moment, innermost last
+            for start, end, kind, task in sorted(_events(plane, line), key=lambda e: (e[0], -e[1])):
+                while within and within[-1][1] <= start:
+                    within.pop()
+                if kind == HANDED:
+                    handed[task] = within[-1][2] if within else None
+                    continue
+                if within:
+                    end = min(end, within[-1][1])
+                    within[-1][3] -= end - start
+                name = (TASK, task) if kind == TASK else kind
+                spans.append([start, end, name, end - start])
+                within.append(spans[-1])
+    found = collections.Counter()
+    for *_, kind, own in spans:
+        while isinstance(kind, tuple):
+            kind = handed.get(kind[1]) if xla else None
+        if kind:
+            found[kind] += own / 1e12
     return found
+
+
+def _events(
+    plane: xplane_pb2.XPlane, line: xplane_pb2.XLine
+) -> Iterator[tuple[int, int, str | None, int]]:
+    """Yield start, end, kind and task of what a thread did; kind None: not an operation."""
+    began = None
+    for event in sorted(line.events, key=lambda e: e.offset_ps):
+        start, end = event.offset_ps, event.offset_ps + event.duration_ps
+        stats = {plane.stat_metadata[s.metadata_id].name: s.int64_value for s in event.stats}
+        name, _, kind = plane.event_metadata[event.metadata_id].name.rpartition(":")
+        if kind == "StartRegion":
+            began = start, stats["_c"]
+        elif kind == "StopRegion" and began:
+            yield began[0], start, TASK, began[1]
+        elif kind == "Record":
+            yield start, start, HANDED, stats["_p"]
+        elif "hlo_op" in stats:  # XLA
+            yield start, end, re.sub(r"\.\d+$", "", kind), 0
+        elif not name.startswith("end"):
+            wrapper = not name or name.endswith(":") or kind.startswith((" ", "__"))
+            yield start, end, None if wrapper else kind, 0
 
 
 def updates(step: Callable, batch: tuple) -> Callable[[], dict[str, tf.Tensor]]:
@@ -76,24 +119,30 @@ def optimizers(case: str) -> str:
     return f"| {case} | {spreads} | {share:.0%} |"
 
 
+def profile(step: Callable, batch: tuple, xla: bool) -> collections.Counter:
+    """Return the seconds of threads by kind of operation that STEPS calls take."""
+    compiled = tf.function(step, jit_compile=xla)
+    with runtime.precision(runtime.training_precision()), tempfile.TemporaryDirectory() as at:
+        for _ in range(3):
+            compiled(*batch)
+        options = tf.profiler.experimental.ProfilerOptions(host_tracer_level=3)
+        with tf.profiler.experimental.Profile(at, options):
+            for _ in range(STEPS):
+                [float(x) for x in compiled(*batch).values()]
+        return kinds(at, xla)
+
+
 def main(cases: list[str]) -> None:
     """Print both tables of all cases."""
-    print("| | kind of operation | ms a step | share |\n|---|---|---|---|")
+    print("| | XLA | kind of operation | ms a step | share |\n|---|---|---|---|---|")
     for case in cases or steps.CASES:
         steps.start(case)
         pair, batch = steps.CASES[case]()
-        step = tf.function(pair["lesson"])
-        with runtime.precision(runtime.training_precision()), tempfile.TemporaryDirectory() as at:
-            for _ in range(3):
-                step(*batch)
-            tf.profiler.experimental.start(at)
-            for _ in range(STEPS):
-                [float(x) for x in step(*batch).values()]
-            tf.profiler.experimental.stop()
-            found = kinds(at)
-        whole = found.total()
-        for kind, seconds in found.most_common(SHOWN):
-            print(f"| {case} | {kind} | {1000 * seconds / STEPS:.1f} | {seconds / whole:.0%} |")
+        for xla in (False, True)[: 1 + runtime.xla_pays(pair["lesson"], *batch)]:
+            found = profile(pair["lesson"], batch, xla)
+            for kind, seconds in found.most_common(SHOWN):
+                row = f"{1000 * seconds / STEPS:.1f} | {seconds / found.total():.0%} |"
+                print(f"| {case} | {'yes' if xla else 'no'} | {kind} | {row}", flush=True)
     print("\n| | step | its optimizers alone | share |\n|---|---|---|---|")
     for case in cases or steps.CASES:
         print(optimizers(case), flush=True)

@@ -2,8 +2,9 @@
 
 import tensorflow as tf
 from keras import Sequential, layers
+from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from benchmarks import timing
+from benchmarks import profile, timing
 
 
 def test_operations_of_a_step_by_hand():
@@ -40,3 +41,52 @@ def test_turns():
     found = timing.in_turns({n: lambda n=n: step(n) for n in "ab"}, turns=2, calls=3)
     assert "".join(calls) == "ab" + 2 * "aaabbb"
     assert [len(seconds) for seconds in found.values()] == [2, 2]
+
+
+def test_a_profile_by_hand(tmp_path):
+    """Events within are not counted twice; XLA's tasks belong to what handed them over."""
+    space = xplane_pb2.XSpace()
+    plane = space.planes.add()
+    stats = {"_c": 1, "_p": 2, "hlo_op": 3}
+    for name, number in stats.items():
+        plane.stat_metadata[number].name = name
+
+    def thread(*events):
+        line = plane.lines.add()
+        for start, end, name, *stat in events:
+            number = len(plane.event_metadata) + 1
+            plane.event_metadata[number].name = name
+            event = line.events.add(metadata_id=number, offset_ps=start, duration_ps=end - start)
+            if stat:
+                event.stats.add(metadata_id=stats[stat[0]], int64_value=stat[1])
+
+    thread(
+        (0, 40, "EagerExecute"),
+        (2, 12, "model/dense/MatMul:MatMul"),
+        (4, 4, "ThreadpoolListener::Record", "_p", 7),
+        (5, 8, "model/dense/BiasAdd:BiasAdd"),
+        (20, 30, "convolution.12", "hlo_op", 0),
+        (22, 22, "ThreadpoolListener::Record", "_p", 8),
+        (30, 31, "end: convolution.12"),
+        (32, 32, "ThreadpoolListener::Record", "_p", 9),
+    )
+    thread(
+        (5, 5, "ThreadpoolListener::StartRegion", "_c", 7),
+        (6, 6, "ThreadpoolListener::Record", "_p", 6),  # half of the task to a third thread
+        (9, 9, "ThreadpoolListener::StopRegion"),
+        (23, 23, "ThreadpoolListener::StartRegion", "_c", 8),
+        (25, 29, "multiply_add_fusion", "hlo_op", 0),
+        (31, 31, "ThreadpoolListener::StopRegion"),
+        (33, 33, "ThreadpoolListener::StartRegion", "_c", 9),  # of no operation
+        (39, 39, "ThreadpoolListener::StopRegion"),
+    )
+    thread(
+        (7, 7, "ThreadpoolListener::StartRegion", "_c", 6),
+        (10, 10, "ThreadpoolListener::StopRegion"),
+    )
+    (tmp_path / "by_hand.xplane.pb").write_bytes(space.SerializeToString())
+    expected = {"MatMul": 10 - 3, "BiasAdd": 3, "convolution": 10, "multiply_add_fusion": 4}
+    with_tasks = expected | {"MatMul": 10 - 3 + 4 + 3, "convolution": 10 + 8 - 4}
+    for xla, values in (False, expected), (True, with_tasks):
+        found = profile.kinds(str(tmp_path), xla)
+        assert {kind: round(seconds * 1e12) for kind, seconds in found.items()} == values
