@@ -1,12 +1,18 @@
-"""What the benchmarks time with."""
+"""What the benchmarks time and count with."""
 
 from __future__ import annotations
 
+import collections
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+TASK, HANDED = "a task of the pool", "handed to the pool"
 
 
 def in_turns(
@@ -64,3 +70,58 @@ def _operations(op: tf.Operation) -> float:
     # The kernel meets each pixel on the side of the convolution's output once, in all three.
     at = {"Conv2D": 1, "Conv2DBackpropInput": 1, "Conv2DBackpropFilter": 3}[op.type]
     return 2.0 * shapes[at].num_elements() * shapes[2][:-1].num_elements()
+
+
+def kinds(folder: str, xla: bool) -> collections.Counter:
+    """Return the seconds of each kind of operation in the only profile of a folder.
+
+    An event's time is its own, without that of events within it. Kernels of XLA hand work to other
+    threads and do not wait for it: it is theirs too. Those of TensorFlow wait, which counts.
+    """
+    (path,) = Path(folder).rglob("*.xplane.pb")
+    space, spans, handed = xplane_pb2.XSpace(), [], {}
+    space.ParseFromString(path.read_bytes())
+    for plane in space.planes:
+        for line in plane.lines:
+            within: list[list] = []  # the events around this moment, innermost last
+            for start, end, kind, task in sorted(_events(plane, line), key=lambda e: (e[0], -e[1])):
+                while within and within[-1][1] <= start:
+                    within.pop()
+                if kind == HANDED:
+                    handed[task] = within[-1][2] if within else None
+                    continue
+                if within:
+                    end = min(end, within[-1][1])
+                    within[-1][3] -= end - start
+                name = (TASK, task) if kind == TASK else kind
+                spans.append([start, end, name, end - start])
+                within.append(spans[-1])
+    found = collections.Counter()
+    for *_, kind, own in spans:
+        while isinstance(kind, tuple):
+            kind = handed.get(kind[1]) if xla else None
+        if kind:
+            found[kind] += own / 1e12
+    return found
+
+
+def _events(
+    plane: xplane_pb2.XPlane, line: xplane_pb2.XLine
+) -> Iterator[tuple[int, int, str | None, int]]:
+    """Yield start, end, kind and task of what a thread did; kind None: not an operation."""
+    began = None
+    for event in sorted(line.events, key=lambda e: e.offset_ps):
+        start, end = event.offset_ps, event.offset_ps + event.duration_ps
+        stats = {plane.stat_metadata[s.metadata_id].name: s.int64_value for s in event.stats}
+        name, _, kind = plane.event_metadata[event.metadata_id].name.rpartition(":")
+        if kind == "StartRegion":
+            began = start, stats["_c"]
+        elif kind == "StopRegion" and began:
+            yield began[0], start, TASK, began[1]
+        elif kind == "Record":
+            yield start, start, HANDED, stats["_p"]
+        elif "hlo_op" in stats:  # XLA
+            yield start, end, re.sub(r"\.\d+$", "", kind), 0
+        elif not name.startswith("end"):
+            wrapper = not name or name.endswith(":") or kind.startswith((" ", "__"))
+            yield start, end, None if wrapper else kind, 0

@@ -25,9 +25,9 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item):
-    """Hand the marks on to the summary."""
+    """Hand what the marks say on to the summary."""
     report = yield
-    report.faults = list(item.iter_markers("fault"))
+    report.faults = [(*mark.args, mark.kwargs["lost"]) for mark in item.iter_markers("fault")]
     return report
 
 
@@ -36,8 +36,8 @@ def pytest_terminal_summary(terminalreporter, config):
     tried = collections.Counter()
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, ()):
-            for mark in getattr(report, "faults", ()) if report.when == "call" else ():
-                row = (*mark.args, mark.kwargs["lost"] if outcome == "passed" else "FAILED")
+            for *row, lost in getattr(report, "faults", ()) if report.when == "call" else ():
+                row = (*row, lost if outcome == "passed" else "FAILED")
                 tried[row] += dict(report.user_properties).get("tried", 1)
     if config.getoption("--faults"):
         print("\n| fault | tried | what happened | lost |\n|---|---|---|---|")

@@ -4,7 +4,7 @@ import tensorflow as tf
 from keras import Sequential, layers
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from benchmarks import profile, timing
+from benchmarks import timing
 
 
 def test_operations_of_a_step_by_hand():
@@ -88,5 +88,5 @@ def test_a_profile_by_hand(tmp_path):
     expected = {"MatMul": 10 - 3, "BiasAdd": 3, "convolution": 10, "multiply_add_fusion": 4}
     with_tasks = expected | {"MatMul": 10 - 3 + 4 + 3, "convolution": 10 + 8 - 4}
     for xla, values in (False, expected), (True, with_tasks):
-        found = profile.kinds(str(tmp_path), xla)
+        found = timing.kinds(str(tmp_path), xla)
         assert {kind: round(seconds * 1e12) for kind, seconds in found.items()} == values
