@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 LESSON ?= 02_dcgan
 PRESET ?=
-BENCH  ?= steps compiling profile overhead growth time_to_quality
+BENCH  ?= steps compiling profile overhead growth time_to_quality precision
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 

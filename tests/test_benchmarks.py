@@ -1,10 +1,12 @@
 """What the benchmarks count with, held against sums by hand."""
 
+import numpy as np
 import tensorflow as tf
 from keras import Sequential, layers
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from benchmarks import timing
+from benchmarks import precision, timing
+from utils import runtime
 
 
 def test_operations_of_a_step_by_hand():
@@ -90,3 +92,33 @@ def test_a_profile_by_hand(tmp_path):
     for xla, values in (False, expected), (True, with_tasks):
         found = timing.kinds(str(tmp_path), xla)
         assert {kind: round(seconds * 1e12) for kind, seconds in found.items()} == values
+
+
+def test_emulated_bfloat16_rounds_what_goes_into_products_and_out_of_them(monkeypatch):
+    monkeypatch.setattr(runtime, "precision", runtime.precision)  # set back afterwards
+    monkeypatch.setattr(runtime, "has_bfloat16_units", lambda: False)
+    precision.emulate()
+    x = tf.random.stateless_normal((2, 8, 8, 3), (1, 1))
+    layer = layers.Conv2D(4, 3, use_bias=False)
+    layer.build(x.shape)
+
+    def gradients(name):
+        with runtime.precision(name), tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(layer(x) ** 2)
+        return tape.gradient(loss, [x, layer.kernel.value])
+
+    def by_hand(cast):
+        image, kernel = cast(x), cast(layer.kernel.value)
+        y = cast(tf.nn.conv2d(image, kernel, 1, "VALID"))
+        where = {"out_backprop": cast(2 * y), "strides": [1] * 4, "padding": "VALID"}
+        sizes = {"input_sizes": x.shape}, {"filter_sizes": kernel.shape}
+        to_image = tf.raw_ops.Conv2DBackpropInput(filter=kernel, **sizes[0], **where)
+        to_kernel = tf.raw_ops.Conv2DBackpropFilter(input=image, **sizes[1], **where)
+        return cast(to_image), cast(to_kernel)
+
+    rounded = by_hand(lambda y: tf.cast(tf.cast(y, tf.bfloat16), tf.float32))
+    for name, expected in (("bfloat16", rounded), ("float32", by_hand(tf.identity))):
+        for found, value in zip(gradients(name), expected, strict=True):
+            np.testing.assert_array_equal(found, value)
+    assert np.any(rounded[0] != gradients("float32")[0])

@@ -1,0 +1,89 @@
+"""What bfloat16 does to quality: lessons at `quick`, trained in it and in float32.
+
+    python -m benchmarks.precision [LESSON ...]
+
+On a CPU without bfloat16 units they are emulated: inside `fit`, what goes into and comes out of
+convolutions and matrix products is rounded to bfloat16, gradients too, and sums are float32, as
+such units do it. That shows the quality, not the speed. Executes the pages in
+outputs/benchmarks/precision-NAME/. Can be stopped, and goes on when it is run again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import nbformat
+import tensorflow as tf
+from nbclient import NotebookClient
+
+from tools.headless import NOTEBOOKS
+from utils import options, runtime
+
+LESSONS = ("02_dcgan", "07_cyclegan", "09_srgan")
+PRODUCTS = (tf.nn, "convolution"), (tf.nn, "conv_transpose"), (tf, "matmul")
+
+
+def rounded(function: Callable) -> Callable:
+    """Return a product of two float32 tensors as bfloat16 units compute it, gradients too."""
+
+    def cast(x: Any) -> Any:
+        if not tf.is_tensor(x) and not hasattr(x, "dtype"):
+            return x
+        return tf.cast(tf.cast(x, tf.bfloat16), tf.float32) if x.dtype == "float32" else x
+
+    def product(*values: Any, **named: Any) -> tf.Tensor:
+        values = [cast(x) for x in values]
+        return cast(function(*values, **{key: cast(x) for key, x in named.items()}))
+
+    return product
+
+
+def emulate() -> None:
+    """From now on, `runtime.precision("bfloat16")` rounds products, where there are no units."""
+    real = runtime.precision
+
+    @contextlib.contextmanager
+    def precision(name: str, *parts: Any) -> Iterator[None]:
+        emulated = name == "bfloat16" and not runtime.GPUS and not runtime.has_bfloat16_units()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(real("float32" if emulated else name, *parts))
+            for module, function in PRODUCTS if emulated else ():
+                replaced = rounded(getattr(module, function))
+                stack.enter_context(mock.patch.object(module, function, replaced))
+            yield
+
+    runtime.precision = precision
+
+
+def scores(lesson: str, precision: str) -> list[dict]:
+    """Run a lesson and return the scores of its trainings."""
+    folder = options.output_dir() / "benchmarks" / f"precision-{precision}"
+    page = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4)
+    first = next(i for i, cell in enumerate(page.cells) if "runtime.start" in cell.source)
+    source = "from benchmarks import precision\n\nprecision.emulate()"
+    page.cells.insert(first + 1, nbformat.v4.new_code_cell(source))
+    env = os.environ | {"OUTPUT_DIR": str(folder), "PRESET": "quick", "STANDIN": "never"}
+    env |= {"PRECISION": precision, "PYTHONPATH": str(options.ROOT)}
+    client = NotebookClient(page, timeout=None, resources={"metadata": {"path": str(NOTEBOOKS)}})
+    client.extra_arguments = ["--log-level=40"]  # newer kernels warn about their transport
+    client.execute(env=env)
+    files = sorted(folder.glob(f"{lesson[:2]}_*/quick/metrics.json"))
+    return [json.loads(file.read_text(encoding="utf-8"))["scores"] for file in files]
+
+
+def main(lessons: list[str]) -> None:
+    """Print the scores of each lesson in each precision."""
+    for lesson in lessons or LESSONS:
+        for precision in "bfloat16", "float32":
+            for found in scores(lesson, precision):
+                print(f"{lesson}, {precision}: {json.dumps(found)}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
