@@ -335,6 +335,7 @@ def test_colab_installs_only_what_is_missing(monkeypatch):
         "tensorflow-docs",
         "nbval",
         "nbstripout",
+        "pytest-xdist",
         "tensorflow",
         "keras",
         "numpy",
