@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,8 +19,8 @@ from unittest import mock
 
 import nbformat
 import tensorflow as tf
-from nbclient import NotebookClient
 
+from benchmarks import seeds
 from tools.headless import NOTEBOOKS
 from utils import options, runtime
 
@@ -33,9 +32,8 @@ def rounded(function: Callable) -> Callable:
     """Return a product of two float32 tensors as bfloat16 units compute it, gradients too."""
 
     def cast(x: Any) -> Any:
-        if not tf.is_tensor(x) and not hasattr(x, "dtype"):
-            return x
-        return tf.cast(tf.cast(x, tf.bfloat16), tf.float32) if x.dtype == "float32" else x
+        real = getattr(x, "dtype", None) == "float32"
+        return tf.cast(tf.cast(x, tf.bfloat16), tf.float32) if real else x
 
     def product(*values: Any, **named: Any) -> tf.Tensor:
         values = [cast(x) for x in values]
@@ -68,11 +66,7 @@ def scores(lesson: str, precision: str) -> list[dict]:
     first = next(i for i, cell in enumerate(page.cells) if "runtime.start" in cell.source)
     source = "from benchmarks import precision\n\nprecision.emulate()"
     page.cells.insert(first + 1, nbformat.v4.new_code_cell(source))
-    env = os.environ | {"OUTPUT_DIR": str(folder), "PRESET": "quick", "STANDIN": "never"}
-    env |= {"PRECISION": precision, "PYTHONPATH": str(options.ROOT)}
-    client = NotebookClient(page, timeout=None, resources={"metadata": {"path": str(NOTEBOOKS)}})
-    client.extra_arguments = ["--log-level=40"]  # newer kernels warn about their transport
-    client.execute(env=env)
+    seeds.execute(page, folder, PRECISION=precision, PYTHONPATH=str(options.ROOT))
     files = sorted(folder.glob(f"{lesson[:2]}_*/quick/metrics.json"))
     found = [json.loads(file.read_text(encoding="utf-8")).get("scores") for file in files]
     return [x for x in found if x]  # the first stage of lesson 09 has its own in the second's
