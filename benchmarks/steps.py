@@ -12,6 +12,7 @@ that show how fast the machine can be. Nothing else may run.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import resource
 import statistics
@@ -105,8 +106,11 @@ def cyclegan(size: int, identity: bool) -> Pair:
     values |= {"BATCH_SIZE": 1, "LAMBDA_IDENTITY": 5.0 * identity}
     page = pages.definitions("07_cyclegan", pages.CYCLEGAN_NAMES, changed("07_cyclegan", values))
     page.ConvToImage = keras.layers.Conv2D
+    page.InstanceNorm = functools.partial(
+        keras.layers.GroupNormalization, groups=-1, epsilon=1e-5, center=False, scale=False
+    )
     g, f = (page.resnet_generator(size, page.WIDTH, page.BLOCKS) for _ in range(2))
-    d_x, d_y = page.discriminator_a, page.discriminator_b
+    d_x, d_y = (page.patch_discriminator(size, page.WIDTH, page.STAGES) for _ in range(2))
     networks = g, f, d_x, d_y
     optimizers = [adam(network, 2e-4, 0.5) for network in networks]
 

@@ -49,7 +49,7 @@ def test_the_papers_sizes():
 
 
 def test_instance_norm_takes_each_channel_of_each_image_by_itself():
-    norm = page().instance_norm()
+    norm = page().InstanceNorm()
     x = np.random.default_rng(0).normal(3, 2, (2, 8, 8, 5)).astype("float32")
     found = np.asarray(norm(x))
     np.testing.assert_allclose(found.mean((1, 2)), 0, atol=1e-5)

@@ -7,7 +7,14 @@ import tensorflow as tf
 from keras import layers
 
 from utils.fingerprint import describe
-from utils.layers import ConvToImage, LikeNearest, PixelShuffle, ReflectionPadding2D, summary
+from utils.layers import (
+    ConvToImage,
+    InstanceNorm,
+    LikeNearest,
+    PixelShuffle,
+    ReflectionPadding2D,
+    summary,
+)
 
 
 @pytest.mark.parametrize("padding", [1, 3])
@@ -89,6 +96,34 @@ def test_a_convolution_to_an_image_is_the_convolution(kernel, padding):
 def test_a_convolution_to_an_image_is_saved_and_loaded_in_safe_mode(tmp_path):
     stack = [layers.Input((None, None, 4)), ConvToImage(3, 5, padding="same")]
     network = keras.Sequential(stack)
+    network.save(tmp_path / "network.keras")
+    loaded = keras.models.load_model(tmp_path / "network.keras", safe_mode=True)
+    x = np.random.default_rng(0).normal(size=(1, 4, 6, 4)).astype("float32")
+    np.testing.assert_array_equal(loaded(x), network(x))
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_instance_norm_is_group_normalisation_with_a_group_for_each_channel(n):
+    """Results and gradients are those of Keras' layer; the size may be unknown before."""
+    options = {"groups": -1, "epsilon": 1e-5, "center": False, "scale": False}
+    pair = layers.GroupNormalization(**options), InstanceNorm()
+    x = tf.random.stateless_normal((n, 6, 5, 4), (1, 2), 3, 2)
+    weight = tf.random.stateless_normal(x.shape, (1, 3))
+    found = []
+    for layer in pair:
+        network = keras.Sequential([layers.Input((None, None, 4)), layer])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = network(x)
+            loss = tf.reduce_sum(weight * y**2)
+        found.append((y, tape.gradient(loss, x)))
+    for plain, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, plain, atol=1e-5 * np.abs(plain).max())
+    assert describe(pair[1]) == describe(pair[0])
+
+
+def test_instance_norm_is_saved_and_loaded_in_safe_mode(tmp_path):
+    network = keras.Sequential([layers.Input((None, None, 4)), InstanceNorm()])
     network.save(tmp_path / "network.keras")
     loaded = keras.models.load_model(tmp_path / "network.keras", safe_mode=True)
     x = np.random.default_rng(0).normal(size=(1, 4, 6, 4)).astype("float32")
