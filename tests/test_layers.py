@@ -103,10 +103,13 @@ def test_a_convolution_to_an_image_is_saved_and_loaded_in_safe_mode(tmp_path):
 
 
 @pytest.mark.parametrize("n", [1, 3])
-def test_instance_norm_is_group_normalisation_with_a_group_for_each_channel(n):
+@pytest.mark.parametrize(
+    ("policy", "error"), [("float32", 1e-5), ("mixed_float16", 2e-3), ("mixed_bfloat16", 1e-2)]
+)
+def test_instance_norm_is_group_normalisation_with_a_group_for_each_channel(n, policy, error):
     """Results and gradients are those of Keras' layer; the size may be unknown before."""
     options = {"groups": -1, "epsilon": 1e-5, "center": False, "scale": False}
-    pair = layers.GroupNormalization(**options), InstanceNorm()
+    pair = layers.GroupNormalization(**options, dtype=policy), InstanceNorm(dtype=policy)
     x = tf.random.stateless_normal((n, 6, 5, 4), (1, 2), 3, 2)
     weight = tf.random.stateless_normal(x.shape, (1, 3))
     found = []
@@ -115,10 +118,12 @@ def test_instance_norm_is_group_normalisation_with_a_group_for_each_channel(n):
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = network(x)
-            loss = tf.reduce_sum(weight * y**2)
+            loss = tf.reduce_sum(weight * tf.cast(y, "float32") ** 2)
         found.append((y, tape.gradient(loss, x)))
     for plain, ours in zip(*found, strict=True):
-        np.testing.assert_allclose(ours, plain, atol=1e-5 * np.abs(plain).max())
+        assert ours.dtype == plain.dtype
+        plain, ours = (np.asarray(tf.cast(values, "float32")) for values in (plain, ours))
+        np.testing.assert_allclose(ours, plain, rtol=error, atol=error * np.abs(plain).max())
     assert describe(pair[1]) == describe(pair[0])
 
 

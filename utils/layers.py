@@ -111,7 +111,7 @@ class InstanceNorm(layers.GroupNormalization):
         n, h, w, c = tf.unstack(tf.shape(x))
         x = tf.reshape(tf.transpose(x, (1, 2, 0, 3)), (1, h, w, n * c))
         x, *_ = tf.compat.v1.nn.fused_batch_norm(x, tf.ones(n * c), tf.zeros(n * c), epsilon=1e-5)
-        return tf.transpose(tf.reshape(x, (h, w, n, c)), (2, 0, 1, 3))
+        return tf.cast(tf.transpose(tf.reshape(x, (h, w, n, c)), (2, 0, 1, 3)), self.compute_dtype)
 
 
 def dcgan_generator(latent_dim: int, width: int, batch_norm: bool = True) -> keras.Model:
