@@ -1,130 +1,353 @@
-"""What decides the result of a run, in plain values: the same in every version of Keras."""
+"""What decides the result of a run, in values that can be compared, and in what two runs differ.
+
+A run is known by what it computes, not by how that is written: `computed` is one print of the
+traced update, `start` the values that it begins with. Names, comments and the order of building
+do not count.
+"""
 
 from __future__ import annotations
 
-import ast
-import inspect
+import hashlib
 import json
-import re
-import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
-from utils import runtime
+from utils import device, runtime
 
-NOT_COUNTED = ("ROUNDS", "SAMPLES", "ADDRESS")  # how long to train, what to measure, where we live
-PLAIN = (bool, int, float, str)
+NOT_COUNTED = ("ROUNDS", "SAMPLES", "XLA", "ADDRESS")  # how long, what to measure, how compiled
+FORM = 3  # of run.json
+COMPUTES = "what train_step computes"
+TOLERANCE = 1e-4  # of a start: another processor may round the last bit of a random number
+NOTES = {"container", "shared_name", "config", "config_proto", "executor_type", "debug_name"}
+NOTES |= {"name", "read_only_resource_inputs", "parallel_iterations", "output_shapes"}
+PASS_ON = {"Identity", "StopGradient", "PreventGradient"}  # one input, one output, the same value
+READS = {"ReadVariableOp", "VariableShape", "VarIsInitializedOp"}
+READS |= {"ResourceGather", "ResourceGatherNd"}
+CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
+PYTHON = {"PyFunc", "EagerPyFunc", "PyFuncStateless"}
 
 
-def fingerprint(
-    step: Callable, parts: dict[str, Any], constants: dict[str, Any], data: str
-) -> dict[str, Any]:
-    """Return the fingerprint of a run.
+def digest(*parts: Any) -> str:
+    """Return 20 hexadecimal digits for plain values."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
+
+
+# What is computed
+
+
+def computed(graph: tf.Graph, owned: dict[str, Any]) -> str:
+    """Return the print of a traced function: the same wherever the same is computed.
+
+    Each operation is hashed with its attributes and the hashes of its inputs, so neither names
+    nor operations that nothing uses count. A variable goes by its name in the run, and by how
+    often it was written before. One that is only read, and a captured tensor, go by their values.
 
     Args:
-        step: the training step.
-        parts: by name; networks and optimizers count, other kinds are passed over.
-        constants: of the lesson.
-        data: name of the data set; checksum of images of one's own.
+        graph: of a concrete function, `tf.function(f).get_concrete_function(...).graph`.
+        owned: {name in the run: variable of Keras or TensorFlow}.
+
+    Raises:
+        ValueError: the function writes a variable that is not owned, calls Python while it
+            runs, or uses something that cannot be compared.
     """
-    kinds = (keras.Model, keras.optimizers.Optimizer)
-    found = {
-        "constants": {k: v for k, v in constants.items() if k not in NOT_COUNTED},
-        "parts": {k: describe(v) for k, v in parts.items() if isinstance(v, kinds)},
-        "used by the step": used_by(step),
-        "data": data,
-        "step": code(step),
-        "precision": runtime.training_precision(),
+    names = {
+        id(copy.handle): name if i == 0 else f"{name} on device {i}"
+        for name, variable in owned.items()
+        for i, copy in enumerate(device.copies(variable))
     }
-    return json.loads(json.dumps(found, default=str))
+    others = {id(v.handle): v for v in graph.variables if id(v.handle) not in names}
+    walk = _Walk()
+    given = {}
+    for outer, inner in graph.captures:
+        if id(outer) in names:
+            given[inner.ref()] = digest("owned", names[id(outer)])
+        else:
+            given[inner.ref()] = _by_value(outer, others.get(id(outer)), walk)
+    free = [tensor for tensor in graph.inputs if tensor.ref() not in given]
+    given |= {tensor.ref(): digest("input", i) for i, tensor in enumerate(free)}
+    outputs = walk.through(graph, given)
+    lost = [walk.foreign[found] for found in walk.writes if found in walk.foreign]
+    if lost:
+        raise ValueError(
+            f"train_step changes `{lost[0]}`, which this Trainer does not have, so it would not "
+            "be saved. If you ran the cell of a network again, run all cells below it again "
+            "too; else pass what owns it to Trainer by name."
+        )
+    return digest(sorted(walk.effects), outputs)
 
 
-def code(thing: Callable | type) -> str:
-    """Return the source of a function or class without comments and docstrings."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
-
-
-def used_by(step: Callable) -> dict[str, Any]:
-    """Return what a step refers to, the losses above all: code, Keras losses, plain values."""
-    found: dict[str, Any] = {}
-    waiting = [step]
-    while waiting:
-        names = inspect.getclosurevars(waiting.pop())
-        for name, value in {**names.globals, **names.nonlocals}.items():
-            if isinstance(value, PLAIN):
-                found[name] = value
-            elif isinstance(value, keras.losses.Loss):
-                found[name] = describe(value)
-            elif inspect.isfunction(value) and "-packages" not in value.__code__.co_filename:
-                if name not in found:
-                    waiting.append(value)
-                found[name] = code(value)
+def _by_value(tensor: tf.Tensor, variable: tf.Variable | None, walk: _Walk) -> str:
+    """Hash a captured tensor, or a variable of others, by what it holds."""
+    if variable is None and tensor.dtype in (tf.resource, tf.variant):
+        raise ValueError(
+            "train_step uses a table or another object of TensorFlow's that cannot be compared "
+            "between runs. Use a constant and tf.gather instead."
+        )
+    value = np.asarray(tensor if variable is None else variable.value())
+    found = digest("value", _array(value))
+    if variable is not None:
+        walk.foreign[found] = getattr(variable, "name", "a variable").split(":")[0]
     return found
 
 
-def check_owned(step: Callable, parts: Iterable[Any]) -> None:
-    """Check that the networks and optimizers that a step refers to are these parts.
+def _array(value: np.ndarray) -> tuple:
+    value = np.ascontiguousarray(value)
+    data = repr(value.tolist()).encode() if value.dtype == object else value.tobytes()
+    return str(value.dtype), value.shape, hashlib.sha256(data).hexdigest()
 
-    Raises:
-        ValueError: one is another, as after its cell was run again.
+
+@dataclass
+class _Walk:
+    """A walk through a graph and the functions that it calls, in the order of the program.
+
+    Attributes:
+        writes: {hash of a resource: how often it was written}.
+        effects: hashes of the operations that wrote.
+        foreign: {hash of a variable that the run does not own: its name}.
     """
-    names = inspect.getclosurevars(step)
-    for name, value in {**names.globals, **names.nonlocals}.items():
-        changes = isinstance(value, keras.Model | keras.optimizers.Optimizer)
-        if changes and not any(value is part for part in parts):
+
+    writes: dict[str, int] = field(default_factory=dict)
+    effects: list[str] = field(default_factory=list)
+    foreign: dict[str, str] = field(default_factory=dict)
+
+    def through(self, graph: tf.Graph, given: dict[Any, str]) -> list[str]:
+        """Hash all operations; `given` holds the hashes of placeholders. Returns the outputs'."""
+        hashes = dict(given)
+        for op in graph.get_operations():
+            inputs = [hashes[tensor.ref()] for tensor in op.inputs]
+            if op.type == "Placeholder":
+                found = [hashes.get(op.outputs[0].ref(), digest("nothing"))]
+            elif op.type in PASS_ON:
+                found = inputs[:1]
+            elif op.type in CALLS:  # what it calls might as well stand here
+                inner = _function(graph, op.get_attr("f").name)
+                found = self.through(inner, _bound(inner, inputs))
+            else:
+                found = self.operation(graph, op, inputs)
+            for tensor, one in zip(op.outputs, found, strict=False):
+                hashes[tensor.ref()] = one
+        return [hashes[tensor.ref()] for tensor in graph.outputs]
+
+    def operation(self, graph: tf.Graph, op: tf.Operation, inputs: list[str]) -> list[str]:
+        """Hash one operation; note what it writes."""
+        if op.type in PYTHON:
             raise ValueError(
-                f"train_step uses a `{name}` that this Trainer does not have. If you ran its "
-                "cell again, run all cells below it again too; else pass it to Trainer."
+                "train_step calls Python while it runs (tf.py_function or tf.numpy_function), "
+                "which cannot be compared between runs. Use TensorFlow's own functions."
             )
+        resources = [inputs[i] for i, t in enumerate(op.inputs) if t.dtype == tf.resource]
+        before = [self.writes.get(resource, 0) for resource in resources]
+        attributes, written = [], set()
+        for key in sorted(set(op.node_def.attr) - NOTES):
+            value = op.node_def.attr[key]
+            if not key.startswith("_") and value.WhichOneof("value") != "shape":
+                attributes.append((key, self.attribute(graph, op, value, inputs, written)))
+        has_functions = any(_functions(op.node_def.attr[key]) for key in op.node_def.attr)
+        found = digest(op.type, attributes, inputs, before)
+        if resources and op.type not in READS and not has_functions:
+            written = set(resources)
+        for resource in written:
+            self.writes[resource] = self.writes.get(resource, 0) + 1
+        if written:
+            self.effects.append(found)
+        return [digest(found, i) for i in range(len(op.outputs))]
+
+    def attribute(
+        self, graph: tf.Graph, op: tf.Operation, value: Any, inputs: list[str], written: set[str]
+    ) -> Any:
+        """Return what an attribute decides: tensors by value, functions by what they compute."""
+        if value.WhichOneof("value") == "tensor":
+            return _array(tf.make_ndarray(value.tensor))
+        names = _functions(value)
+        if not names:
+            return "" if value.list.shape else value.SerializeToString(deterministic=True).hex()
+        return [self.branch(_function(graph, name), op, inputs, written) for name in names]
+
+    def branch(
+        self, inner: tf.Graph, op: tf.Operation, inputs: list[str], written: set[str]
+    ) -> str:
+        """Hash a function that may run, or run often: as `cond`, `while` and `map` have them."""
+        arguments = inputs[len(inputs) - len(inner.inputs) :]  # without what decides
+        kinds = [tensor.dtype for tensor in inner.inputs]
+        named = [
+            argument if kind == tf.resource else digest("argument", i)
+            for i, (argument, kind) in enumerate(zip(arguments, kinds, strict=True))
+        ]
+        own = _Walk(dict(self.writes), [], self.foreign)
+        outputs = own.through(inner, _bound(inner, named))
+        written |= {key for key, n in own.writes.items() if n != self.writes.get(key, 0)}
+        return digest(sorted(own.effects), outputs)
 
 
-def describe(thing: Any) -> Any:
-    """Describe a network, layer, optimizer or loss by what it computes.
+def _functions(value: Any) -> list[str]:
+    """Return the names of the functions in an attribute."""
+    one = [value.func.name] if value.WhichOneof("value") == "func" else []
+    return one + [function.name for function in value.list.func]
 
-    Left out are names, which Keras numbers by itself, and arguments at their default, which
-    differ between versions.
+
+def _function(graph: tf.Graph, name: str) -> tf.Graph:
+    while graph is not None:
+        found = graph._get_function(name)
+        if found is not None:
+            return found.graph
+        graph = getattr(graph, "outer_graph", None)
+    raise ValueError(f"train_step calls {name}, which cannot be looked into.")
+
+
+def _bound(inner: tf.Graph, hashes: Sequence[str]) -> dict[Any, str]:
+    return {t.ref(): found for t, found in zip(inner.inputs, hashes, strict=True)}
+
+
+# The start
+
+
+def start(values: dict[str, np.ndarray]) -> dict[str, list]:
+    """Describe the values that a run begins with, so that they can be compared.
+
+    Numbers with a fraction are rounded to half precision, as records are, and become their norm
+    and one fixed random projection; a single one stays as it is; others become a checksum.
+
+    Args:
+        values: {name of a variable: its value}.
     """
-    config = thing.get_config()
-    if isinstance(thing, keras.Model) and "layers" in config:
-        names = [entry["config"].get("name") for entry in config["layers"]]
-        nodes = [json.dumps(entry.get("inbound_nodes", [])) for entry in config["layers"]]
-        found = [re.findall(r'"keras_history": \["([^"]+)"', node) for node in nodes]
-        wiring = [[names.index(name) for name in inputs] for inputs in found]
-        return {"layers": [describe(layer) for layer in thing.layers], "wiring": wiring}
-    defaults = {}
-    for base in reversed(type(thing).__mro__):
-        defaults |= {k: p.default for k, p in inspect.signature(base.__init__).parameters.items()}
-    left_out = ("name", "dtype", "trainable")
-    chosen = {
-        key: value
-        for key, value in config.items()
-        if key not in left_out and (key not in defaults or value != defaults[key])
-    }
-    chosen["kind"] = getattr(thing, "computes", type(thing).__name__)
-    if isinstance(thing, keras.Layer):
-        chosen["weights"] = [list(weight.shape) for weight in thing.weights]
-    if type(thing).__module__ == "__main__":
-        chosen["code"] = code(type(thing))
-    return chosen
-
-
-def differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
-    """Name what differs between two fingerprints, for instance "BATCH_SIZE 64 -> 128"."""
-    found = []
-    for group in a:
-        if not isinstance(a[group], dict):
-            a_values, b_values = {group: a[group]}, {group: b.get(group)}
+    found = {}
+    for name, value in values.items():
+        if value.dtype.kind != "f":
+            found[name] = [_array(value)[2][:20]]
+        elif value.ndim == 0:
+            found[name] = [float(value)]
         else:
-            a_values, b_values = a[group], b.get(group, {})
-        for key in sorted(a_values.keys() | b_values.keys()):
-            x, y = a_values.get(key), b_values.get(key)
-            short = all(isinstance(v, PLAIN) and "\n" not in str(v) for v in (x, y))
-            if x != y:
-                found.append(f"{key} {x} -> {y}" if short else key)
-    return list(dict.fromkeys(found))
+            found[name] = projected(value.astype("float16"))
+    return found
+
+
+def projected(value: np.ndarray) -> list[float]:
+    """Return the norm of an array of floats, and one fixed random projection."""
+    flat = value.astype("float64").ravel()
+    direction = np.random.default_rng(flat.size).standard_normal(flat.size, dtype="float32")
+    return [float(np.linalg.norm(flat)), float(direction @ flat)]
+
+
+def unlike(a: dict[str, list], b: dict[str, list], tolerance: float = TOLERANCE) -> list[str]:
+    """Name the variables that differ between two descriptions, or are in one of them only."""
+    return sorted(
+        name
+        for name in a.keys() | b.keys()
+        if name not in a or name not in b or not _alike(a[name], b[name], tolerance)
+    )
+
+
+def _alike(a: list, b: list, tolerance: float) -> bool:
+    if len(a) != len(b) or isinstance(a[0], str):
+        return a == b
+    size = max(abs(a[0]), abs(b[0]))  # a norm, and for a projection the deviation it has
+    return all(abs(x - y) <= tolerance * size for x, y in zip(a, b, strict=True))
+
+
+# The first update: a second opinion, where versions and prints both differ
+
+
+def same_update(a: dict[str, list], b: dict[str, list]) -> bool:
+    """Tell whether two first updates did the same, up to rounding.
+
+    Args:
+        a, b: {"results/name": [value], "optimizer/name": `projected` first moment}, after one
+            update. Moments are compared on the scale of the largest of their optimizer, as
+            gradients that are zero but for rounding differ from version to version.
+    """
+    if a.keys() != b.keys():
+        return False
+    scales: dict[str, float] = {}
+    for name, found in a.items():
+        kind = name.split("/")[0]
+        scales[kind] = max(scales.get(kind, 0.0), abs(found[0]))
+    return all(
+        abs(x - y) <= TOLERANCE * scales[name.split("/")[0]]
+        for name in a
+        for x, y in zip(a[name], b[name], strict=True)
+    )
+
+
+def first_update(step: Callable, batch: Any, parts: dict[str, Any]) -> dict[str, list]:
+    """Do an update, op by op, and return what `same_update` compares.
+
+    Args:
+        step: takes the batch, returns {name: scalar}.
+        batch: of the data set.
+        parts: of the run; the first moments of Adam's among them are looked at.
+    """
+    found = {f"results/{name}": [float(value)] for name, value in step(batch).items()}
+    for name, part in parts.items():
+        if isinstance(part, keras.optimizers.Optimizer):
+            moments = [v for v in part.variables if v.path.endswith("momentum")]
+            for i, moment in enumerate(moments):
+                found[f"{name}/{i:03d}"] = projected(device.host(moment))
+    return found
+
+
+# In what two runs differ
+
+
+def identity(
+    constants: dict[str, Any], data: dict[str, Any], xla: bool, start: dict[str, list], print_: str
+) -> dict[str, Any]:
+    """Put together what a run is known by, in plain values as JSON has them.
+
+    Args:
+        constants: of the lesson; NOT_COUNTED are left out.
+        data: `identity()` of the data set.
+        xla: is the step compiled by it?
+        start: of `start`.
+        print_: of `computed`.
+    """
+    found = {
+        "form": FORM,
+        "constants": {name: v for name, v in constants.items() if name not in NOT_COUNTED},
+        "data": data,
+        "machine": {
+            "precision": device.training_precision(),
+            "XLA": xla,
+            "replicas": device.replicas(),
+        },
+        "versions": runtime.versions(),
+        "start": start,
+        "computed": print_,
+    }
+    return json.loads(json.dumps(found))
+
+
+def differences(a: dict[str, Any], b: dict[str, Any], without: Sequence[str] = ()) -> list[str]:
+    """Name in what run b differs from run a, for instance "BATCH_SIZE 64 → 128".
+
+    Args:
+        a, b: identities: {"constants", "data", "machine": {name: value}, "computed": print,
+            "start": of `start`}.
+        without: groups that do not count.
+    """
+    if a.get("form") != b.get("form"):
+        return ["another version of utils wrote it"]
+    found = []
+    for group in ("constants", "data", "machine"):
+        if group not in without:
+            found += _changes(a[group], b[group], "" if group != "data" else "the data's ")
+    parts = sorted({name.split("/")[0] for name in unlike(a["start"], b["start"])})
+    if "start" not in without and parts:
+        found.append(f"the values that {', '.join(parts)} begin with")
+    if "computed" not in without and a["computed"] != b["computed"]:
+        found.append(COMPUTES)
+    return found
+
+
+def _changes(a: dict[str, Any], b: dict[str, Any], whose: str) -> list[str]:
+    found = []
+    for key in sorted(a.keys() | b.keys()):
+        x, y = a.get(key), b.get(key)
+        short = all(len(str(value)) <= 30 for value in (x, y))
+        if x != y:
+            found.append(f"{whose}{key} {x} → {y}" if short else f"{whose}{key}")
+    return found

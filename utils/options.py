@@ -9,7 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONS = {  # name: allowed values, the first is the default
     "PRESET": ("auto", "smoke", "quick", "long", "paper"),
-    "PRECISION": ("auto", "float32", "bfloat16", "float16"),
+    "PRECISION": ("auto", "float32", "bfloat16"),
+    "DEVICES": ("one", "all"),
+    "XLA": ("auto", "0", "1"),
     "STANDIN": ("auto", "never", "always"),
     "RESTART": ("0", "1"),
 }

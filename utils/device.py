@@ -1,0 +1,280 @@
+"""The devices that train: which there are, in what precision, and how several share a batch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from utils.options import option
+
+
+@contextlib.contextmanager
+def _native_stderr_off() -> Iterator[None]:
+    """Drop what native code writes to stderr; Python's exceptions pass."""
+    before = os.dup(2)
+    with open(os.devnull, "w") as devnull:
+        os.dup2(devnull.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
+# TensorFlow greets with a dozen lines about libraries that it looks for, whatever the log level.
+with _native_stderr_off():
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    GPUS = tf.config.list_physical_devices("GPU")
+
+ONEDNN_BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"  # an option of TensorFlow's optimizer
+_training_precision = "float32"
+
+
+def name() -> str:
+    """Name what trains, for instance "2 CPU cores, with bfloat16 units" or "2 x NVIDIA A100"."""
+    if GPUS:
+        found = tf.config.experimental.get_device_details(GPUS[0]).get("device_name", "GPU")
+    else:
+        affinity = getattr(os, "sched_getaffinity", None)
+        cores = len(affinity(0)) if affinity else os.cpu_count()
+        found = f"{cores} CPU cores, {'with' if has_bfloat16_units() else 'without'} bfloat16 units"
+    return found if replicas() == 1 else f"{replicas()} x {found}"
+
+
+def has_bfloat16_units() -> bool:
+    """Tell whether the CPU multiplies bfloat16 in hardware (asked on Linux only)."""
+    with contextlib.suppress(OSError):
+        words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+        return bool(words & {"amx_bf16", "avx512_bf16"})
+    return False
+
+
+# Precision
+
+
+def set_training_precision(mixed: bool) -> str:
+    """Decide the precision inside `Trainer.fit` from PRECISION, and return it.
+
+    Args:
+        mixed: where PRECISION is "auto", take what the device multiplies fastest.
+
+    Returns:
+        "float32" or "bfloat16".
+    """
+    global _training_precision
+    _training_precision = option("PRECISION")
+    if _training_precision == "auto":
+        _training_precision = fastest_precision() if mixed else "float32"
+    return _training_precision
+
+
+def training_precision() -> str:
+    """Return the precision inside `fit`: "float32" or "bfloat16"."""
+    return _training_precision
+
+
+def fastest_precision() -> str:
+    """Return what the device multiplies fastest, of those that networks can be trained in.
+
+    bfloat16 where there are units for it: on GPUs from compute capability 8.0 on (Ampere, such
+    as A100). A T4 or V100 has none, so it trains in float32: float16 is not offered, because it
+    loses small gradients and the second derivative of a gradient penalty. Among several GPUs,
+    the least counts. Chosen by what the makers say; measured on no GPU yet.
+    """
+    if not GPUS:
+        return "bfloat16" if has_bfloat16_units() else "float32"
+    details = map(tf.config.experimental.get_device_details, GPUS)
+    least = min(found.get("compute_capability", (0, 0)) for found in details)
+    return "bfloat16" if least >= (8, 0) else "float32"
+
+
+@contextlib.contextmanager
+def precision(wanted: str, parts: Iterable[Any] = ()) -> Iterator[None]:
+    """Compute in float32 or bfloat16 inside the block; variables stay float32.
+
+    bfloat16 on a CPU is a switch of the whole process: oneDNN then computes matrix products and
+    convolutions in it. On a GPU it is Keras' mixed precision (Micikevicius et al. 2018), set in
+    all layers of the networks among `parts`, whose outputs are cast to float32. All is set back
+    at the end.
+    """
+    before = tf.config.optimizer.get_experimental_options().get(ONEDNN_BFLOAT16, False)
+    on_cpu = wanted == "bfloat16" and not GPUS
+    on_gpu = wanted == "bfloat16" and bool(GPUS)
+    with contextlib.ExitStack() as undo:
+        undo.callback(tf.config.optimizer.set_experimental_options, {ONEDNN_BFLOAT16: before})
+        tf.config.optimizer.set_experimental_options({ONEDNN_BFLOAT16: on_cpu})
+        for part in parts if on_gpu else ():
+            if isinstance(part, keras.Model):
+                _set_mixed_bfloat16(part, undo)
+        yield
+
+
+def _set_mixed_bfloat16(network: keras.Model, undo: contextlib.ExitStack) -> None:
+    """Give all layers of a network the policy, and cast its outputs to float32."""
+    for layer in inner_layers(network):
+        undo.callback(setattr, layer, "dtype_policy", layer.dtype_policy)
+        layer.dtype_policy = "mixed_bfloat16"
+    call = network.call
+
+    def call_and_cast(*inputs: Any, **options: Any) -> Any:
+        outputs = call(*inputs, **options)
+        return tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), outputs)
+
+    undo.callback(delattr, network, "call")
+    network.call = call_and_cast
+
+
+def keeps_layers() -> bool:
+    """Tell whether layers compute in training as they do outside, so that a trace serves both."""
+    return not GPUS or training_precision() == "float32"
+
+
+def inner_layers(network: keras.Model) -> list[keras.Layer]:
+    """Return a network's layers and those within them."""
+    found = [layer for layer in network.layers if isinstance(layer, keras.Layer)]
+    for layer in list(found):
+        if isinstance(layer, keras.Model):
+            found += inner_layers(layer)
+    return found
+
+
+def xla(wanted: bool) -> bool:
+    """Tell whether XLA compiles the step: a lesson's constant, unless XLA=0 or XLA=1 is set.
+
+    Off where it would change more than the time: in bfloat16 on a CPU, which XLA does not know,
+    and on several devices.
+    """
+    if replicas() > 1 or (training_precision() == "bfloat16" and not GPUS):
+        return False
+    return wanted if option("XLA") == "auto" else option("XLA") == "1"
+
+
+# Several devices
+
+
+def set_strategy() -> None:
+    """Set the strategy that DEVICES asks for; what is built from here on lies on its devices.
+
+    DEVICES=all takes all GPUs, or where there are none all logical CPU devices.
+    """
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    wanted = [device.name for device in devices] if option("DEVICES") == "all" else []
+    if len(wanted) > 1 or replicas() > 1:
+        strategy = tf.distribute.MirroredStrategy(wanted) if len(wanted) > 1 else None
+        tf.distribute.experimental_set_strategy(strategy)
+
+
+def replicas() -> int:
+    """Return on how many devices the networks lie."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def is_chief() -> bool:
+    """Tell whether this process is the one that writes files and prints."""
+    cluster = getattr(tf.distribute.get_strategy(), "cluster_resolver", None)
+    return cluster is None or not cluster.task_id
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Print a text, once where several processes train."""
+    if is_chief():
+        print(text, end=end, flush=True)
+
+
+def copies(variable: Any) -> list[tf.Variable]:
+    """Return TensorFlow's variables behind one of Keras' or TensorFlow's, one a device."""
+    found = variable if isinstance(variable, tf.Variable) else variable.value
+    return list(getattr(found, "values", [found]))
+
+
+def host(variable: Any) -> np.ndarray:
+    """Return the value of a variable of Keras or TensorFlow; devices hold the same one."""
+    return copies(variable)[0].numpy()
+
+
+def generator(seed: int) -> tf.random.Generator:
+    """Return a generator of random numbers that are the same on every device.
+
+    So what is drawn for the whole batch is what one device would draw; `part` cuts it.
+    """
+    made = tf.random.Generator.from_seed(seed)
+    made._distribution_strategy = None  # it would give each device numbers of its own
+    return made
+
+
+def part(whole: tf.Tensor) -> tf.Tensor:
+    """Return this device's rows of what was drawn for the whole batch; on one device all."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return whole
+    rows = whole.shape[0] // context.num_replicas_in_sync
+    return whole[context.replica_id_in_sync_group * rows :][:rows]
+
+
+def share(part_of_run: Any) -> None:
+    """Prepare a network or an optimizer for several devices, so that they compute as one would.
+
+    Losses are means over what a device got, so optimizers divide the sum of gradients by the
+    number of devices; batch normalisation takes its statistics from the whole batch; Dropout and
+    noise draw other numbers on each device. On one device nothing is changed.
+
+    Raises:
+        ValueError: it is something else, with variables that devices would write apart.
+    """
+    if replicas() == 1 or isinstance(part_of_run, tf.random.Generator):
+        return
+    if isinstance(part_of_run, keras.optimizers.Optimizer):
+        part_of_run.loss_scale_factor = float(replicas())
+    elif isinstance(part_of_run, keras.Model):
+        for layer in inner_layers(part_of_run):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.synchronized = True
+            if hasattr(layer, "seed_generator"):
+                layer.seed_generator.next = _apart(layer.seed_generator.next)
+    else:
+        raise ValueError(
+            f"A {type(part_of_run).__name__} holds one state for all images in their order, so "
+            f"this lesson trains on one device. Set DEVICES=one."
+        )
+
+
+def _apart(following: Callable) -> Callable:
+    """Wrap what gives a layer's next seed: each device gets another one."""
+    if getattr(following, "apart", False):
+        return following
+
+    def following_apart(ordered: bool = True) -> tf.Tensor:
+        seed = following(ordered)
+        context = tf.distribute.get_replica_context()
+        number = context.replica_id_in_sync_group if context else 0
+        return seed + tf.cast([1_000_003 * number, 0], seed.dtype)
+
+    following_apart.apart = True
+    return following_apart
+
+
+def check_batch(size: int) -> None:
+    """Check that the devices can share a batch.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    if size % replicas():
+        raise ValueError(
+            f"A batch of {size} cannot be shared by {replicas()} devices. Take a multiple of "
+            f"{replicas()} for BATCH_SIZE, or set DEVICES=one."
+        )
+
+
+def copy(network: keras.Model) -> keras.Model:
+    """Return a network of the same layers, with the same values."""
+    made = keras.models.clone_model(network)
+    for new, old in zip(made.variables, network.variables, strict=True):
+        new.assign(host(old))
+    return made

@@ -1,0 +1,314 @@
+"""The folder of a run: whose it is, its rounds, frames and history.
+
+    outputs/<lesson>/<preset>/
+        run.json         what the run is known by (fingerprint.py)
+        rounds/          the last three rounds, each one .npz file with all that a run needs
+        frames/          a picture a round
+        snapshots/       averaged networks of chosen rounds, in half precision
+        history.csv      a line a round
+        metrics.json     what was trained on what, how far, how long
+
+A file is written at the end of a round, to another name first, so it is whole or absent; where
+several processes train, one of them writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import filelock
+import imageio.v3 as iio
+import numpy as np
+import tensorflow as tf
+
+from utils import device, fingerprint, runtime
+from utils.options import ROOT, option, output_dir
+
+KEEP = 3  # rounds
+WAIT = 10.0  # seconds, for another process that trains in the same folder
+
+State = dict[str, np.ndarray]
+
+
+def shown(path: Path) -> str:
+    """Return a path as messages print it: from the output folder or the project on."""
+    base = output_dir().parent if path.is_relative_to(output_dir()) else ROOT
+    return path.relative_to(base).as_posix()
+
+
+def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
+    """Write a file whole or not at all; of several processes only the chief does.
+
+    Args:
+        path: of the file; its folder is made where it is missing.
+        fill: writes the content into an open file.
+    """
+    if not device.is_chief():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".saving")
+    try:
+        with temporary.open("wb") as file:
+            fill(file)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)  # of no use where the disk is full
+
+
+def _write_text(path: Path, text: str) -> None:
+    write(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain values as JSON."""
+    _write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds, None where there is no file.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        where = shown(path)
+        raise ValueError(f"{where} is damaged: {error}. Remove it to go on without it.") from error
+
+
+# Whose folder it is
+
+
+@contextlib.contextmanager
+def open_folder(lesson: str, identity: dict[str, Any]) -> Iterator[Path]:
+    """Give the folder of the run with this identity, and keep other processes out.
+
+    The first run of a preset gets `<preset>`, one that differs `<preset>-<8 hex digits>`.
+    RESTART=1 sets an existing run aside as `<folder>-previous`. The lock ends with the block,
+    or with the process.
+
+    Args:
+        lesson: name of the lesson.
+        identity: as `fingerprint.differences` compares it; kept as run.json.
+
+    Raises:
+        OSError: the folder cannot be written to, or another process trains in it.
+        ValueError: a run.json is damaged.
+    """
+    folder = find_folder(lesson, identity)
+    with contextlib.ExitStack() as stack:
+        try:
+            if device.is_chief():
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                lock = folder.parent / f".{folder.name}.lock"
+                stack.enter_context(filelock.FileLock(lock, timeout=WAIT))
+                _prepare(folder, identity)
+        except filelock.Timeout:
+            raise OSError(
+                f"Another process trains in {shown(folder)}. Wait until it is done, or stop it, "
+                "then run again. To train beside it, set OUTPUT_DIR to another folder."
+            ) from None
+        except OSError as error:
+            reason = error.strerror or error
+            raise OSError(
+                f"{folder} cannot be written to: {reason}. Set OUTPUT_DIR to a folder that can."
+            ) from error
+        yield folder
+
+
+def find_folder(lesson: str, identity: dict[str, Any]) -> Path:
+    """Return the folder of the run with this identity; say why it is not the preset's own."""
+    first = output_dir() / lesson / runtime.preset()
+    others = sorted(first.parent.glob(f"{first.name}-*/run.json"))
+    for file in (first / "run.json", *others):
+        if not file.parent.name.endswith("-previous") and _is_of(file, identity):
+            return file.parent
+    found = read_json(first / "run.json")
+    if found is None:
+        return first
+    changed = ", ".join(fingerprint.differences(found, identity))
+    own = first.with_name(f"{first.name}-{fingerprint.digest(identity)[:8]}")
+    device.say(f"Not the run in {shown(first)} (changed: {changed}): this one is {shown(own)}.")
+    return own
+
+
+def _is_of(file: Path, identity: dict[str, Any]) -> bool:
+    found = read_json(file)
+    return found is not None and not fingerprint.differences(found, identity)
+
+
+def _prepare(folder: Path, identity: dict[str, Any]) -> None:
+    """Set a run aside where RESTART=1 asks for it, and mark the folder."""
+    file = folder / "run.json"
+    if option("RESTART") == "1" and file.exists():
+        previous = folder.with_name(folder.name + "-previous")
+        shutil.rmtree(previous, ignore_errors=True)
+        folder.rename(previous)
+        device.say(f"RESTART=1: the earlier run is now in {shown(previous)}.")
+    if file.exists() and not _is_of(file, identity):
+        raise OSError("another run has just begun there")
+    if not file.exists():
+        write_json(file, identity)
+
+
+# Rounds
+
+
+def save_round(folder: Path, number: int, state: State, frame: np.ndarray) -> None:
+    """Write a round's frame and state, and drop all states but the last KEEP."""
+    save_frame(folder, number, frame)
+    write(folder / "rounds" / f"round-{number:05d}.npz", lambda file: np.savez(file, **state))
+    if device.is_chief():
+        for old in sorted(folder.glob("rounds/round-*.npz"))[:-KEEP]:
+            old.unlink(missing_ok=True)
+
+
+def save_frame(folder: Path, number: int, frame: np.ndarray) -> None:
+    """Write a finished picture, uint8 (height, width) or (height, width, 3), as a PNG."""
+    picture = iio.imwrite("<bytes>", frame, extension=".png")
+    write(_frame(folder, number), lambda file: file.write(picture))
+
+
+def load_round(folder: Path) -> State | None:
+    """Return the state of the newest round that can be read, or None where there is no round.
+
+    Raises:
+        ValueError: there are rounds, but none can be read.
+    """
+    found = sorted((folder / "rounds").glob("round-*.npz"), reverse=True)
+    for path in found:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return dict(file)
+        except Exception as error:  # whatever a damaged archive raises
+            device.say(f"{shown(path)} is damaged ({error}): the round before is used.")
+    if found:
+        where = shown(folder)
+        raise ValueError(f"No round in {where} can be read. Set RESTART=1 to set it aside.")
+    return None
+
+
+def frames(folder: Path, rounds: int) -> list[Path]:
+    """Return the pictures of the start and of so many rounds; never one of another run."""
+    return [path for i in range(rounds + 1) if (path := _frame(folder, i)).exists()]
+
+
+def _frame(folder: Path, number: int) -> Path:
+    return folder / "frames" / f"{number:05d}.png"
+
+
+def save_snapshot(folder: Path, number: int, state: State) -> None:
+    """Keep the averaged networks of a round, in half precision."""
+    kept = {name: half(v) for name, v in state.items() if name.startswith("averaged_")}
+    path = folder / "snapshots" / f"{number:05d}.npz"
+    write(path, lambda file: np.savez_compressed(file, **kept))
+
+
+def half(value: np.ndarray) -> np.ndarray:
+    """Return float32 as float16, anything else as it is."""
+    return value.astype("float16") if value.dtype == "float32" else value
+
+
+def write_history(folder: Path, history: list[dict[str, float]]) -> None:
+    """Write history.csv, a line a round."""
+    names = dict.fromkeys(name for row in history for name in row)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=names or ["round"])
+    writer.writeheader()
+    writer.writerows(history)
+    _write_text(folder / "history.csv", text.getvalue())
+
+
+def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
+    """Add to metrics.json; what it held under other names stays."""
+    write_json(folder / "metrics.json", {**read_metrics(folder), **metrics})
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Return what metrics.json of a run holds, {} where there is none."""
+    return read_json(folder / "metrics.json") or {}
+
+
+def write_status(
+    folder: Path, facts: dict[str, Any], data: Any, history: list[dict[str, float]], rounds: int
+) -> None:
+    """Say in metrics.json how far a run is; until it is done that reads "interrupted".
+
+    Args:
+        folder: of the run.
+        facts: what else is to be written.
+        data: the data set, with its `name` and `standin`.
+        history: of the Trainer.
+        rounds: of the whole training.
+    """
+    done = len(history)
+    status = "done," if done == rounds else "interrupted at"
+    facts = facts | {
+        "data": data.name,
+        "standin": data.standin,
+        "status": f"{status} {done} of {rounds}",
+        "rounds_done": done,
+        "rounds_planned": rounds,
+        "steps": history[-1]["step"] if done else 0,
+        "seconds": history[-1]["seconds"] if done else 0.0,
+    }
+    write_metrics(folder, facts | runtime.facts())
+
+
+# What a run says
+
+
+def announce(folder: Path, done: int, rounds: int, steps_per_round: int) -> None:
+    """Say where a run begins."""
+    where = shown(folder)
+    if done >= rounds:
+        device.say(f"Done, {done} of {rounds} rounds (RESTART=1 to train anew), in {where}.")
+    else:
+        begin = f"Going on after round {done} of {rounds}" if done else f"{rounds} rounds"
+        device.say(f"{begin}, {steps_per_round} steps a round, in {where}.")
+
+
+@contextlib.contextmanager
+def explained(folder: Path, number: int) -> Iterator[None]:
+    """Say which round could not be saved, where and why, and what to do.
+
+    Raises:
+        OSError: in place of the one in the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(
+            f"Round {number} could not be saved in {shown(folder)}: {reason}. The rounds before "
+            "it are kept. Make room there, then run again to go on."
+        ) from error
+
+
+def tell(error: BaseException, done: int, rounds: int, batch_size: int) -> None:
+    """Say how an interrupted run ended; raise what is an error.
+
+    Raises:
+        MemoryError: the device's memory is full.
+        BaseException: the error, unless it is an interrupt.
+    """
+    saved = f"saved up to round {done} of {rounds}"
+    if isinstance(error, tf.errors.ResourceExhaustedError):
+        raise MemoryError(
+            f"The device's memory is full ({saved}). Lower BATCH_SIZE, now {batch_size}, or the "
+            "size of images or networks."
+        ) from error
+    if not isinstance(error, KeyboardInterrupt):
+        raise error
+    device.say(f"Interrupted: {saved}. Run again to go on.")
