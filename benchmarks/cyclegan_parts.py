@@ -20,8 +20,11 @@ import numpy as np
 import tensorflow as tf
 
 from tests import pages
-from utils import datasets, features, images, metrics, runtime, training
+from utils import datasets, images, runtime, training
+from utils.evaluation import Evaluation, in_batches
 from utils.options import ROOT
+from utils.topics import features
+from utils.topics.pairs import Translation
 
 PAGE = "07_cyclegan"
 HALF = [
@@ -61,7 +64,7 @@ def train(number: int, changes: list[tuple[str, str]], test: datasets.UnpairedDa
         data,
         page.ROUNDS,
         page.STEPS_PER_ROUND,
-        lambda: metrics.in_batches(there, test.a[list(SHOWN)]),
+        lambda: in_batches(there, test.a[list(SHOWN)]),
     )
     return there, back, data
 
@@ -75,12 +78,12 @@ def main() -> None:
     for number, (name, changes) in enumerate(VARIANTS.items()):
         there, back, data = train(number, changes, test)
         judges = [
-            metrics.Evaluation(network, np.uint8(tf.image.resize(x[:240], (size, size))), real, 120)
+            Evaluation(network, np.uint8(tf.image.resize(x[:240], (size, size))), real, 120)
             for x, real in ((data.b, test.b), (data.a, test.a))
         ]
         ways = (
-            metrics.Translation("horse to zebra", test.a, there, back, judges[0]),
-            metrics.Translation("zebra to horse", test.b, back, there, judges[1]),
+            Translation("horse to zebra", test.a, there, back, judges[0]),
+            Translation("zebra to horse", test.b, back, there, judges[1]),
         )
         rows[name] = [way.score() for way in ways] + [way.report()["cycle error"] for way in ways]
         photos, made, returned = ways[0](list(SHOWN))

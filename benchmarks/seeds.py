@@ -21,7 +21,7 @@ import nbformat
 from nbclient import NotebookClient
 
 from tools.headless import NOTEBOOKS
-from utils import metrics, options
+from utils import evaluation, options
 
 SEEDS = (1, 2, 3)
 LESSONS = ("01_gan", "02_dcgan", "04_lsgan")
@@ -54,11 +54,11 @@ def main(lessons: list[str]) -> None:
         for name in "best", "final", "last":
             multiples = [round(m["scores"][name]["times floor"], 2) for m in found]
             if name == "best":
-                known = json.loads(metrics.SEEDS_FILE.read_text(encoding="utf-8"))
+                known = json.loads(evaluation.SEEDS_FILE.read_text(encoding="utf-8"))
                 facts = {"date": date.today().isoformat(), "precision": found[0]["precision"]}
                 known[lesson] = facts | {"quick": {name: multiples}}
                 text = json.dumps(known, indent=1) + "\n"
-                metrics.SEEDS_FILE.write_text(text, encoding="utf-8")
+                evaluation.SEEDS_FILE.write_text(text, encoding="utf-8")
             spread = f"{statistics.mean(multiples):.1f} ± {statistics.stdev(multiples):.1f}"
             cells.append(f"{spread} ({', '.join(f'{x:.1f}' for x in multiples)})")
         cells.append(f"{min(m['scores']['final']['smallest share'] for m in found):.3f}")

@@ -21,8 +21,9 @@ import numpy as np
 import tensorflow as tf
 
 from tests import pages
-from utils import features, images, runtime, superresolution, training
+from utils import images, runtime, superresolution, training
 from utils.options import ROOT
+from utils.topics import features
 
 PAGE = "09_srgan"
 NAMES = ("cross_entropy", "mean_square", "chosen", "small", "blurred", "apart")

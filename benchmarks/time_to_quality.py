@@ -23,7 +23,8 @@ from keras import layers
 
 from benchmarks import timing
 from tests import pages
-from utils import datasets, metrics, runtime, steps, training
+from utils import datasets, runtime, steps, training
+from utils.evaluation import Evaluation, digit_classifier, in_batches
 
 THRESHOLDS = (300, 100, 50, 20, 10)
 EPOCHS = 50  # of the tutorial
@@ -153,7 +154,7 @@ def main() -> None:
     runtime.start(SEED)
     sides = {"TensorFlow's tutorial": tutorial(), "lesson 02": lesson()}
     digits, test = datasets.mnist(), datasets.mnist(split="test")
-    evaluation = metrics.Evaluation(metrics.digit_classifier(), digits.images, test.images)
+    evaluation = Evaluation(digit_classifier(), digits.images, test.images)
     z = tf.random.stateless_normal((10_000, 100), seed=(SEED, 3))
     for trainer, dataset, rounds, steps_per_round in sides.values():
         network = trainer.averaged["generator"]
@@ -163,7 +164,7 @@ def main() -> None:
                 goal,
                 steps_per_round,
                 lambda network=network: network(z[:16], training=False),
-                score=lambda network=network: evaluation.frechet(metrics.in_batches(network, z)),
+                score=lambda network=network: evaluation.frechet(in_batches(network, z)),
             )
             if len(trainer.history) < goal:
                 return  # interrupted

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests import pages
-from utils import toy
+from utils.topics import plane
 
 NAMES = {*pages.PARTS, "cross_entropy"}
 
@@ -68,7 +68,7 @@ def test_dropout_is_on_in_the_step_and_off_in_samples_and_scores(page):
 
 
 def test_the_plane_ends_at_minus_log_4_with_the_losses_of_the_page(page):
-    last = toy.play(page.generator_loss, page.discriminator_loss).history[-1]
+    last = plane.play(page.generator_loss, page.discriminator_loss).history[-1]
     assert last["value"] == pytest.approx(-np.log(4), abs=0.01)
     assert last["d_real"] == pytest.approx(0.5, abs=0.03)
     assert last["d_fake"] == pytest.approx(0.5, abs=0.03)

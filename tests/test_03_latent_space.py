@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests import pages
-from utils import metrics
+from utils import evaluation
 from utils.fingerprint import describe
 from utils.layers import dcgan_discriminator, dcgan_generator
 
@@ -164,7 +164,7 @@ def test_neighbours_find_a_copy(page, monkeypatch):
 
 
 def test_the_judge_is_as_good_as_the_page_says():
-    facts = json.loads((metrics.DIGITS_FOLDER / "metrics.json").read_text(encoding="utf-8"))
+    facts = json.loads((evaluation.DIGITS_FOLDER / "metrics.json").read_text(encoding="utf-8"))
     text = "\n".join(cell.source for cell in pages.cells("03_latent_space", "markdown"))
     assert f"{facts['test_accuracy']:.1%}".replace("%", " %") in text
 

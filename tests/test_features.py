@@ -7,7 +7,9 @@ import pytest
 import skimage.data
 import tensorflow as tf
 
-from utils import features, fetch, metrics, superresolution
+from utils import fetch, superresolution
+from utils.evaluation import in_batches
+from utils.topics import features
 
 PATH = fetch.in_data_dir(features.SQUEEZENET_FILE)
 needs_weights = pytest.mark.skipif(PATH is None, reason="DATA_DIR holds no SqueezeNet weights")
@@ -56,7 +58,7 @@ def test_squeezenet_is_what_its_file_says():
         if number == 5:
             middle = x
     for last, expected in (5, middle), (9, x):
-        found = metrics.in_batches(features.squeezenet(last), images)
+        found = in_batches(features.squeezenet(last), images)
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-2)
 
 
@@ -76,7 +78,7 @@ def test_where_inception_cannot_be_had_squeezenet_measures(monkeypatch, capsys):
     network = features.of_photographs()
     assert network.name == "SqueezeNet"
     assert "SqueezeNet measures. URL fetch failure" in capsys.readouterr().out
-    found = metrics.in_batches(network, photographs(128))
+    found = in_batches(network, photographs(128))
     assert found.shape == (3, 512)
     assert 0.5 < np.sqrt(np.square(found).mean()) < 2
 
@@ -94,7 +96,7 @@ def test_inception_is_preferred_and_sees_its_size(monkeypatch):
     assert network.name == "InceptionV3"
     assert seen == [{"include_top": False, "pooling": "avg"}]
     images = photographs(128)
-    found = metrics.in_batches(network, images)
+    found = in_batches(network, images)
     assert found.min() > -1
     assert found.max() <= 1.01
 
@@ -103,7 +105,7 @@ def test_where_nothing_can_be_had_an_untrained_network_stands_in(no_network, mon
     network = features.of_photographs()
     assert network.name.startswith("STAND-IN")
     assert "weights could not be had either. no network" in capsys.readouterr().out
-    assert metrics.in_batches(network, photographs(128)).shape == (3, 512)
+    assert in_batches(network, photographs(128)).shape == (3, 512)
     monkeypatch.setenv("STANDIN", "never")
     with pytest.raises(OSError, match="no network"):
         features.of_photographs()
@@ -122,7 +124,7 @@ def test_the_content_network_is_vgg_with_its_own_preprocessing(monkeypatch):
     assert network.name == "VGG19"
     images = photographs()
     expected = (images[..., ::-1] - np.array([103.939, 116.779, 123.68])) / 12.75
-    np.testing.assert_allclose(metrics.in_batches(network, images), expected, atol=1e-4)
+    np.testing.assert_allclose(in_batches(network, images), expected, atol=1e-4)
 
 
 def test_where_no_weights_can_be_had_the_content_is_the_pixels(no_network, capsys):
@@ -130,7 +132,7 @@ def test_where_no_weights_can_be_had_the_content_is_the_pixels(no_network, capsy
     assert network.name == "pixels"
     assert capsys.readouterr().out.count("no network") == 2
     x = photographs() / np.float32(127.5) - 1
-    np.testing.assert_array_equal(metrics.in_batches(network, x), x)
+    np.testing.assert_array_equal(in_batches(network, x), x)
 
 
 def crops():
@@ -151,7 +153,7 @@ def test_squeezenet_gives_a_content_loss_like_that_of_pixels(monkeypatch):
     assert network.name == "SqueezeNet"
     assert not network.trainable_variables
     hr, blurred = crops()
-    content = [metrics.in_batches(network, x) for x in (hr, blurred)]
+    content = [in_batches(network, x) for x in (hr, blurred)]
     assert content[0].shape == (24, 23, 23, 256)
     ratio = np.mean((content[0] - content[1]) ** 2) / np.mean((hr - blurred) ** 2)
     assert 0.5 < ratio < 2

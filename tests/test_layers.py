@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from utils.fingerprint import describe
 from utils.layers import (
     ConvToImage,
     InstanceNorm,
@@ -90,7 +89,6 @@ def test_a_convolution_to_an_image_is_the_convolution(kernel, padding):
         found.append([y, *tape.gradient(loss, [x, layer.kernel, layer.bias])])
     for plain, ours in zip(*found, strict=True):
         np.testing.assert_allclose(ours, plain, atol=1e-4 * np.abs(plain).max())
-    assert describe(pair[1]) == describe(pair[0])
 
 
 def test_a_convolution_to_an_image_is_saved_and_loaded_in_safe_mode(tmp_path):
@@ -103,9 +101,7 @@ def test_a_convolution_to_an_image_is_saved_and_loaded_in_safe_mode(tmp_path):
 
 
 @pytest.mark.parametrize("n", [1, 3])
-@pytest.mark.parametrize(
-    ("policy", "error"), [("float32", 1e-5), ("mixed_float16", 2e-3), ("mixed_bfloat16", 1e-2)]
-)
+@pytest.mark.parametrize(("policy", "error"), [("float32", 1e-5), ("mixed_bfloat16", 1e-2)])
 def test_instance_norm_is_group_normalisation_with_a_group_for_each_channel(n, policy, error):
     """Results and gradients are those of Keras' layer; the size may be unknown before."""
     options = {"groups": -1, "epsilon": 1e-5, "center": False, "scale": False}
@@ -124,7 +120,6 @@ def test_instance_norm_is_group_normalisation_with_a_group_for_each_channel(n, p
         assert ours.dtype == plain.dtype
         plain, ours = (np.asarray(tf.cast(values, "float32")) for values in (plain, ours))
         np.testing.assert_allclose(ours, plain, rtol=error, atol=error * np.abs(plain).max())
-    assert describe(pair[1]) == describe(pair[0])
 
 
 def test_instance_norm_is_saved_and_loaded_in_safe_mode(tmp_path):
@@ -133,3 +128,81 @@ def test_instance_norm_is_saved_and_loaded_in_safe_mode(tmp_path):
     loaded = keras.models.load_model(tmp_path / "network.keras", safe_mode=True)
     x = np.random.default_rng(0).normal(size=(1, 4, 6, 4)).astype("float32")
     np.testing.assert_array_equal(loaded(x), network(x))
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("kernel_size", 4),
+        ("kernel_size", 1),
+        ("kernel_size", (3, 5)),
+        ("strides", 2),
+        ("dilation_rate", 2),
+        ("groups", 3),
+        ("use_bias", False),
+        ("data_format", "channels_first"),
+    ],
+)
+def test_a_convolution_to_an_image_refuses_what_it_cannot_compute(argument, value):
+    with pytest.raises(ValueError, match=f"cannot compute {argument}=.*Take a layers.Conv2D"):
+        ConvToImage(**{"filters": 3, "kernel_size": 3, argument: value})
+
+
+@pytest.mark.parametrize("argument", ["groups", "axis", "epsilon", "center", "scale"])
+def test_instance_norm_refuses_arguments_of_group_normalisation(argument):
+    with pytest.raises(ValueError, match=f"passed to InstanceNorm: .*{argument}"):
+        InstanceNorm(**{argument: 1})
+
+
+OURS = {
+    "ReflectionPadding2D": lambda policy: ReflectionPadding2D(1, dtype=policy),
+    "PixelShuffle": lambda policy: PixelShuffle(dtype=policy),
+    "ConvToImage": lambda policy: ConvToImage(3, 3, padding="same", dtype=policy),
+    "InstanceNorm": lambda policy: InstanceNorm(dtype=policy),
+}
+
+
+@pytest.mark.parametrize("made", OURS.values(), ids=OURS)
+def test_our_layers_compute_in_bfloat16_and_keep_their_weights_in_float32(made):
+    x = tf.random.stateless_normal((2, 6, 8, 4), (1, 2))
+    layer = made("mixed_bfloat16")
+    found = layer(x)
+    assert found.dtype == tf.bfloat16
+    assert {w.dtype for w in layer.weights} <= {"float32"}
+    plain = made("float32")
+    plain.build(x.shape)
+    plain.set_weights(layer.get_weights())
+    expected = np.asarray(plain(x))
+    error = np.abs(np.asarray(tf.cast(found, "float32")) - expected).max()
+    assert error < 0.02 * np.abs(expected).max()
+
+
+def penalty_gradients(policy):
+    """The gradient of a gradient penalty through all of our layers, for each of their weights."""
+    keras.utils.set_random_seed(1)
+    stack = [keras.Input((8, 8, 4)), ReflectionPadding2D(1), layers.Conv2D(16, 3, use_bias=False)]
+    stack += [InstanceNorm(), layers.LeakyReLU(negative_slope=0.2), PixelShuffle()]
+    stack += [ConvToImage(3, 3, padding="same", activation="tanh"), layers.Flatten()]
+    critic = keras.Sequential([*stack, layers.Dense(1, dtype="float32")])
+    for layer in critic.layers[:-1]:
+        layer.dtype_policy = policy
+    x = tf.random.stateless_normal((8, 8, 8, 4), (1, 2))
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            logits = critic(x, training=True)
+        slopes = tf.cast(inner.gradient(logits, x), "float32")
+        norms = tf.sqrt(tf.reduce_sum(slopes**2, axis=(1, 2, 3)) + 1e-12)
+        penalty = tf.reduce_mean((norms - 1) ** 2)
+    found = outer.gradient(penalty, critic.trainable_variables)
+    return [np.asarray(tf.cast(g, "float32")) for g in found if g is not None]
+
+
+def test_a_second_derivative_in_bfloat16_is_that_in_float32():
+    """As in a gradient penalty; a factor that cancels in a first derivative would show here."""
+    precise = penalty_gradients("float32")
+    rounded = penalty_gradients("mixed_bfloat16")
+    for a, b in zip(precise, rounded, strict=True):
+        assert np.isfinite(b).all()
+        assert np.linalg.norm(b - a) <= 0.04 * np.linalg.norm(a)
+    assert len(precise) >= 4

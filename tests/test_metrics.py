@@ -1,19 +1,27 @@
 """The measures against closed forms, SciPy, and sets laid out by hand."""
 
-import json
-import math
-import os
+import subprocess
+import sys
 
-import keras
 import numpy as np
 import pytest
 import scipy.linalg
-import tensorflow as tf
 
-from tests import toy
-from utils import datasets, fetch, metrics, runtime
+from utils import metrics, options
 
 RNG = np.random.default_rng
+
+
+def test_no_measure_needs_tensorflow_or_keras():
+    code = "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None; "
+    code += "import numpy as np; from utils import metrics; x = np.arange(12.0).reshape(6, 2); "
+    code += "print(metrics.frechet_distance(x, x + 3), metrics.diversity(x))"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=options.ROOT, capture_output=True, text=True, check=True
+    )
+    frechet, diversity = map(float, found.stdout.split())
+    assert frechet == pytest.approx(18)
+    assert diversity == pytest.approx(np.sqrt(8))
 
 
 def gaussian(n, mean, covariance, seed=0):
@@ -135,159 +143,3 @@ def test_diversity():
     distances = np.linalg.norm((images[:, None] - images[None]).reshape(16, 16, -1), axis=2)
     expected = np.median(np.sort(distances, axis=1)[:, 1])
     assert metrics.diversity(images) == pytest.approx(expected, rel=1e-5)
-
-
-def flat(images, training=False):
-    """A feature network of the simplest kind."""
-    return tf.reshape(images, (len(images), -1))[:, :6]
-
-
-@pytest.fixture
-def digits():
-    rng = RNG(0)
-    return [rng.integers(0, 256, (n, 4, 4, 1)).astype("uint8") for n in (100, 40)]
-
-
-def test_evaluation_measures_beside_the_floor(digits, capsys):
-    evaluation = metrics.Evaluation(flat, *digits, samples=1000)
-    assert evaluation.n == 40
-    floor = evaluation.floor()
-    assert evaluation.frechet(digits[0][:40]) == pytest.approx(1)
-    copies = evaluation(digits[0][40:80])
-    assert copies["nearer train, pixels"] == copies["nearer train, features"] == 1
-    assert 0.2 < floor["nearer train, pixels"] < 0.8
-    inverted = evaluation(digits[0][:40] // 2)
-    assert inverted["Fréchet distance"] > 2 * floor["Fréchet distance"]
-    assert "smallest share" not in floor  # a network without logits
-    metrics.table(floor, copies=copies, other=inverted)
-    printed = capsys.readouterr().out
-    assert f"{inverted['Fréchet distance'] / floor['Fréchet distance']:.1f} x" in printed
-
-
-def test_a_distance_whose_floor_is_lost_in_noise_has_no_multiple(digits, capsys):
-    found = metrics.Evaluation(flat, *digits).floor()
-    found |= {"kernel distance": -0.01, "kernel distance ±": 0.02}
-    metrics.table(found, samples=found | {"kernel distance": 1.0})
-    line = next(row for row in capsys.readouterr().out.splitlines() if row.startswith("kernel"))
-    assert line.split()[-1] == "1.0000"
-
-
-def test_a_result_beside_the_seeds_of_the_unchanged_lesson(monkeypatch, tmp_path, capsys):
-    """Three seeds: the interval is the mean ± 4.303 s √(4/3), 4.303 from a table of t."""
-    file = tmp_path / "seeds.json"
-    file.write_text('{"floor": 0.5, "lesson": {"quick": {"best": [9.0, 10.0, 11.0]}}}')
-    monkeypatch.setattr(metrics, "SEEDS_FILE", file)
-    monkeypatch.setenv("PRESET", "quick")
-    edge = 10 + 4.303 * math.sqrt(4 / 3)
-    for value, word in ((edge - 0.01, "within noise"), (edge + 0.01, "more than noise")):
-        metrics.beside_seeds("lesson", 0.5, best=value, last=99.0)
-        expected = f"best: {value:.1f} x against 10.0 ± 1.0 of the unchanged lesson, 3 seeds at"
-        assert capsys.readouterr().out == f"{expected} `quick`: {word}\n"
-    metrics.beside_seeds("lesson", 0.6, best=1.0)  # other images
-    metrics.beside_seeds("another", 0.5, best=1.0)
-    monkeypatch.setenv("PRESET", "long")
-    metrics.beside_seeds("lesson", 0.5, best=1.0)
-    assert capsys.readouterr().out == ""
-
-
-def test_the_shipped_seeds_are_read(monkeypatch, capsys):
-    monkeypatch.setenv("PRESET", "quick")
-    floor = json.loads(metrics.SEEDS_FILE.read_text())["floor"]
-    for lesson in "01_gan", "02_dcgan", "04_lsgan":
-        metrics.beside_seeds(lesson, floor, best=1.0)
-        assert "best: 1.0 x against" in capsys.readouterr().out
-
-
-def test_a_translation_and_back(capsys):
-    """Dark photographs become bright ones, 255 - v, as far from other bright ones as the floor."""
-    dark = RNG(0).integers(0, 100, (160, 3, 4, 3)).astype("uint8")
-    bright = 255 - RNG(1).integers(0, 100, (40, 3, 4, 3)).astype("uint8")
-    features = keras.Sequential([keras.Input((3, 4, 3)), keras.layers.Flatten()], name="pixels")
-    judge = metrics.Evaluation(features, 255 - dark[40:], bright)
-    invert, keep = (
-        keras.Sequential([keras.Input((3, 4, 3)), keras.layers.Rescaling(s)]) for s in (-1, 1)
-    )
-    way = metrics.Translation("dark to bright", dark[:40], invert, invert, judge)
-    photos, made, returned = way([3, 5])
-    np.testing.assert_array_equal(photos, dark[[3, 5]])
-    np.testing.assert_array_equal(made, 255 - photos)
-    np.testing.assert_array_equal(returned, photos)
-    assert abs(way.score()) < 0.05
-    found = way.report()
-    assert found["cycle error"] == 0
-    assert found["untouched"]["kernel distance"] > 20 * abs(found["kernel distance"])
-    assert found["floor"].keys() == {"Fréchet distance", "kernel distance", "kernel distance ±"}
-    assert "dark to bright, features of pixels" in capsys.readouterr().out
-    nothing = metrics.Translation("dark to bright", dark[:40], keep, invert, judge)
-    assert nothing.score() == pytest.approx(1)
-    expected = np.abs(255 - 2.0 * dark[:40]).mean()
-    assert nothing.report()["cycle error"] == pytest.approx(expected)
-
-
-def test_images_that_cannot_be_measured(digits):
-    evaluation = metrics.Evaluation(flat, *digits)
-    broken = digits[0][:40] / np.float32(255)
-    broken[3, 0, 0] = np.nan
-    for measure in evaluation, evaluation.frechet:
-        with pytest.raises(ValueError, match="NaN"):
-            measure(broken)
-    with pytest.raises(ValueError, match=r"39 images.*compares 40"):
-        evaluation(digits[0][:39])
-
-
-def test_measured_in_float32_whatever_training_runs_in():
-    """bfloat16 rounds a product of numbers like 1 + 1/1000; measures must not."""
-    dense = keras.Sequential([keras.Input((64,)), keras.layers.Dense(64, use_bias=False)])
-    x = (1 + RNG(0).random((512, 64)) / 100).astype("float32")
-    with runtime.precision("bfloat16"):
-        found = metrics.in_batches(dense, x)
-    np.testing.assert_allclose(found, x @ np.asarray(dense.layers[0].kernel), atol=1e-4)
-
-
-def test_in_batches_keeps_order_and_structure():
-    x = np.arange(1100, dtype="float32")[:, None]  # three batches
-    both = metrics.in_batches(lambda batch, training: [batch, batch * 2], x)
-    np.testing.assert_array_equal(both[0], x)
-    np.testing.assert_array_equal(both[1], 2 * x)
-    grey = np.array([[0], [255]], "uint8")
-    found = metrics.in_batches(lambda batch, training: batch, grey)
-    np.testing.assert_array_equal(found, [[-1], [1]])
-
-
-def test_the_published_classifier():
-    """Under 1 MB, of the shape it says, and right about what no training set holds: a stroke."""
-    assert (metrics.DIGITS_FOLDER / "weights.npz").stat().st_size < 1_000_000
-    network = metrics.digit_classifier()
-    features, logits = metrics.in_batches(network, toy.data().images[:4])
-    assert (features.shape, logits.shape) == ((4, 64), (4, 10))
-    one = np.full((1, 28, 28, 1), -1.0, "float32")
-    one[0, 5:23, 13:15] = 1
-    assert metrics.in_batches(network, one)[1].argmax() == 1
-
-
-@pytest.mark.skipif(not os.environ.get("DATA_DIR"), reason="needs the real MNIST in DATA_DIR")
-def test_the_published_classifier_on_the_test_set():
-    """At least 99.2 % right, as metrics.json beside it says; training digits get the floor."""
-    train, test = datasets.mnist(), datasets.mnist(split="test")
-    _, logits = metrics.in_batches(metrics.digit_classifier(), test.images)
-    accuracy = np.mean(logits.argmax(1) == test.labels)
-    facts = json.loads((metrics.DIGITS_FOLDER / "metrics.json").read_text())
-    assert accuracy >= 0.992
-    assert facts["test_accuracy"] == pytest.approx(accuracy, abs=2e-4)
-    evaluation = metrics.Evaluation(metrics.digit_classifier(), train.images, test.images, 2000)
-    assert evaluation.frechet(train.images[:2000]) == pytest.approx(1)
-    assert 0.7 < evaluation.frechet(train.images[20000:22000]) < 1.4
-
-
-def test_a_damaged_classifier_is_named(tmp_path, monkeypatch):
-    folder = tmp_path / "digit_classifier"
-    folder.mkdir()
-    for file in metrics.DIGITS_FOLDER.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
-    monkeypatch.setattr(metrics, "DIGITS_FOLDER", folder)
-    fetch.check_sums(folder)
-    content = bytearray((folder / "weights.npz").read_bytes())
-    content[-2000] ^= 1
-    (folder / "weights.npz").write_bytes(content)
-    with pytest.raises(ValueError, match=r"digit_classifier/weights\.npz is damaged"):
-        metrics.digit_classifier()

@@ -42,6 +42,48 @@ def test_grid_places_images_in_rows():
     assert with_caption[58:].max() > 0
 
 
+def test_a_frame_is_a_grid_or_a_finished_picture_with_a_strip_below():
+    floats = np.random.default_rng(0).uniform(-1, 1, (4, 28, 28, 1)).astype("float32")
+    np.testing.assert_array_equal(images.frame(floats), images.grid(floats))
+    captioned = images.grid(floats, caption="text")
+    np.testing.assert_array_equal(images.frame(floats, "text"), captioned)
+    for shape in (40, 70), (40, 70, 3):
+        picture = np.random.default_rng(0).integers(0, 256, shape).astype("uint8")
+        np.testing.assert_array_equal(images.frame(picture), picture)
+        found = images.frame(picture, "text")
+        assert found.shape == (56, 70, *shape[2:])
+        np.testing.assert_array_equal(found[:40], picture)
+        assert found[40:].max() > 200
+    for wrong in np.zeros((40, 70)), np.zeros((40, 70, 4), "uint8"), np.zeros((3, 40, 70), "uint8"):
+        with pytest.raises(ValueError, match=r"shape .* is neither images.* nor a picture"):
+            images.frame(wrong)
+
+
+def test_a_caption_wider_than_the_picture_is_not_cut():
+    """Beside the picture and around the text is black; a wide picture has the same text."""
+    caption = "MNIST, step 52,500"
+    narrow, wide = (images.frame(np.full((8, side), 99, "uint8"), caption) for side in (8, 300))
+    assert narrow.shape[1] < 120
+    assert (narrow[:8, :8] == 99).all()
+    assert narrow[:8, 8:].max() == 0
+    assert narrow[:, -2:].max() == 0
+    np.testing.assert_array_equal(narrow[8:], wide[8:, : narrow.shape[1]])
+    assert wide[8:, narrow.shape[1] :].max() == 0
+
+
+def test_a_caption_grows_with_pictures_that_a_page_shows_reduced():
+    sizes = [len(images.frame(np.zeros((8, side, 3), "uint8"), "text")) - 8 for side in (800, 1600)]
+    assert sizes == [16, 26]
+
+
+def test_a_saved_picture_is_read_back(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype("uint8")
+    images.save_png(tmp_path / "a.png", picture)
+    np.testing.assert_array_equal(iio.imread(tmp_path / "a.png"), picture)
+    (tmp_path / "b.png").write_bytes(images.png_bytes(picture[..., 0]))
+    np.testing.assert_array_equal(iio.imread(tmp_path / "b.png"), picture[..., 0])
+
+
 def frames(n):
     return [np.full((4, 8, 8, 1), 255 * i // (n - 1), "uint8") for i in range(n)]
 
@@ -82,6 +124,38 @@ def test_gif_takes_no_frames_of_an_earlier_run(tmp_path):
     images.save_gif(tmp_path / "a.gif", frames(9))
     with Image.open(images.save_gif(tmp_path / "a.gif", frames(3))) as gif:
         assert gif.n_frames == 3
+
+
+def test_gif_of_files_is_that_of_their_pictures_and_reads_only_what_it_keeps(tmp_path):
+    paths = []
+    for i, images_of_round in enumerate(frames(52)):
+        paths.append(tmp_path / f"{i}.png")
+        if i in (0, 6, 23, 51):
+            images.save_png(paths[-1], images_of_round)
+    of_files = images.save_gif(tmp_path / "a.gif", paths, most=4)
+    of_images = images.save_gif(tmp_path / "b.gif", frames(52), most=4)
+    assert of_files.read_bytes() == of_images.read_bytes()
+
+
+def test_gif_of_frames_of_growing_stages(tmp_path):
+    """Small frames are enlarged by a whole factor; what is left of the largest is black."""
+    drawn = [np.full((8, 8), 60, "uint8"), np.full((9, 9), 120, "uint8")]
+    drawn += [np.full((20, 16), 180, "uint8"), np.full((4, 5, 3), (240, 0, 0), "uint8")]
+    read = iio.imread(images.save_gif(tmp_path / "a.gif", drawn))
+    assert read.shape == (4, 20, 16, 3)
+    sides = [np.argwhere(x.max(axis=-1) > 30).max(axis=0) + 1 for x in read]
+    np.testing.assert_array_equal(sides, [(16, 16), (9, 9), (20, 16), (12, 15)])
+    np.testing.assert_allclose(read[:, 0, 0, 0], [60, 120, 180, 240], atol=2)
+    captioned = images.save_gif(tmp_path / "b.gif", drawn[:3], ["a", "a long caption", "b"])
+    read = iio.imread(captioned)
+    assert (len(read), read.shape[1]) == (3, 36)
+    assert read.shape[2] > 60
+    assert (read[:, 20:].max(axis=(1, 2, 3)) > 200).all()
+
+
+def test_gif_with_captions_of_other_frames_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="1 captions for 3 frames"):
+        images.save_gif(tmp_path / "a.gif", frames(3), ["one"])
 
 
 def test_gif_without_frames_is_an_error(tmp_path):

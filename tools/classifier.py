@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tools import records
-from utils import datasets, metrics, runtime
+from utils import datasets, evaluation, runtime
 
 SEED = 1
 BATCH_SIZE = 128
@@ -31,7 +31,7 @@ def main() -> None:
     train, test = datasets.mnist(seed=SEED), datasets.mnist(split="test")
     if train.standin:
         raise SystemExit("The classifier needs the real MNIST: set DATA_DIR.")
-    network = metrics.digit_network()
+    network = evaluation.digit_network()
     model = keras.Model(network.input, network.output[1])
     steps = EPOCHS * -(-len(train.images) // BATCH_SIZE)
     model.compile(
@@ -45,7 +45,7 @@ def main() -> None:
     seconds = time.perf_counter() - began
     logits = network.predict(test.images / np.float32(127.5) - 1, verbose=0)[1]
     accuracy = np.mean(logits.argmax(1) == test.labels)
-    folder = metrics.DIGITS_FOLDER
+    folder = evaluation.DIGITS_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "weights.npz", *network.get_weights())
     facts = {"test_accuracy": round(float(accuracy), 4), "seconds": round(seconds)}

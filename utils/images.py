@@ -1,4 +1,8 @@
-"""From what networks give, float32 in [-1, 1], to pictures: the only place that converts."""
+"""From what networks give, float32 in [-1, 1], to pictures: the only place that converts.
+
+Images are what networks take and give, (n, height, width, channels). A picture is what one sees:
+uint8, (height, width) or (height, width, 3).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,11 @@ from pathlib import Path
 import imageio.v3 as iio
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
+
+TEXT = 10  # size of a caption in pixels, in a picture up to SHOWN pixels wide
+SHOWN = 800  # a page shows pictures reduced to about this width, so wider ones get larger text
+LAST = 2000  # milliseconds that a GIF rests on its last frame
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -26,7 +34,8 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
         return images
     if not np.isfinite(images).all():
         raise ValueError("The images hold NaN or infinite values: the training has diverged.")
-    return np.clip(np.rint((images.astype("float32") + 1) * 127.5), 0, 255).astype("uint8")
+    levels = np.rint((images.astype("float32") + 1) * 127.5)
+    return np.clip(levels, 0, 255).astype("uint8")
 
 
 def grid(
@@ -41,7 +50,8 @@ def grid(
         gap: pixels between images.
 
     Returns:
-        uint8, (height, width) for greyscale images, (height, width, 3) for colour.
+        A picture, (height, width) for greyscale images, (height, width, 3) for colour. It is as
+        wide as its caption at least.
     """
     images = to_uint8(images)
     n, height, width, channels = images.shape
@@ -51,57 +61,110 @@ def grid(
     for i, image in enumerate(images):
         sheet[i // columns, :height, i % columns, :width] = image
     sheet = sheet.reshape(rows * (height + gap), columns * (width + gap), channels)
-    sheet = sheet[: sheet.shape[0] - gap or None, : sheet.shape[1] - gap or None]
-    sheet = sheet[..., 0] if channels == 1 else sheet
-    if not caption:
-        return sheet
-    strip = Image.new("L" if channels == 1 else "RGB", (sheet.shape[1], 16))
-    ImageDraw.Draw(strip).text((4, 2), caption, fill="white")
-    return np.concatenate([sheet, np.asarray(strip)])
+    sheet = sheet[: rows * (height + gap) - gap, : columns * (width + gap) - gap]
+    picture = sheet[..., 0] if channels == 1 else sheet
+    return _with_strip(picture, caption) if caption else picture
+
+
+def frame(made: np.ndarray, caption: str = "", columns: int | None = None) -> np.ndarray:
+    """Make a finished picture of what a lesson's `sample` returns.
+
+    Args:
+        made: images, (n, height, width, 1 or 3), float in [-1, 1] or uint8, which are laid out
+            in a grid; or a picture, uint8, (height, width) or (height, width, 3), which stays
+            as it is.
+        caption: a line of text in a strip of its own below.
+        columns: images a row, as in `grid`.
+
+    Returns:
+        A picture. It is as wide as its caption at least.
+
+    Raises:
+        ValueError: `made` has another shape, or is a picture of floats.
+    """
+    made = np.asarray(made)
+    if made.ndim == 4:
+        return grid(made, columns, caption)
+    if made.dtype != np.uint8 or not (made.ndim == 2 or (made.ndim == 3 and made.shape[2] == 3)):
+        raise ValueError(
+            f"{made.dtype} of shape {made.shape} is neither images, (n, height, width, channels), "
+            "nor a picture, uint8 of shape (height, width) or (height, width, 3)."
+        )
+    return _with_strip(made, caption) if caption else made
+
+
+def _with_strip(picture: np.ndarray, caption: str) -> np.ndarray:
+    """Put a line of text below a picture, and black at its right where the text is wider."""
+    size = max(TEXT, TEXT * picture.shape[1] // SHOWN)
+    font = ImageFont.load_default(size)
+    margin = 4
+    width = max(picture.shape[1], round(font.getlength(caption)) + 2 * margin)
+    strip = Image.new("L" if picture.ndim == 2 else "RGB", (width, size + 6))
+    ImageDraw.Draw(strip).text((margin, 2), caption, fill="white", font=font)
+    return np.concatenate([_on_black(picture, picture.shape[0], width), np.asarray(strip)])
+
+
+def _on_black(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Put a picture at the top left of a larger black one."""
+    ground = np.zeros((height, width, *picture.shape[2:]), "uint8")
+    ground[: picture.shape[0], : picture.shape[1]] = picture
+    return ground
 
 
 def show(images: np.ndarray, title: str = "", columns: int | None = None, scale: int = 2) -> None:
-    """Draw a grid of images with a title in the notebook; arguments as in `grid`.
+    """Draw images in a grid, or a picture, with a title in the notebook.
 
     Args:
+        images: as `frame` takes them.
+        title: a line of text above.
+        columns: images a row.
         scale: screen pixels for a pixel of the images.
     """
-    sheet = grid(images, columns)
-    dpi, heading = 100, 24 if title else 0
-    height, width = (n * scale for n in sheet.shape[:2])
+    picture = frame(images, columns=columns)
+    dpi = 100
+    heading = 24 if title else 0
+    height, width = (n * scale for n in picture.shape[:2])
     figure = plt.figure(figsize=(width / dpi, (height + heading) / dpi), dpi=dpi)
     axes = figure.add_axes((0, 0, 1, height / (height + heading)))
-    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(title, fontsize=10)
     plt.show()
 
 
-def png(image: np.ndarray) -> str:
-    """Return a uint8 picture as a PNG in base64, for HTML."""
-    return base64.b64encode(iio.imwrite("<bytes>", image, extension=".png")).decode()
+def png_bytes(picture: np.ndarray) -> bytes:
+    """Return a picture as the content of a PNG file."""
+    return iio.imwrite("<bytes>", picture, extension=".png")
+
+
+def png(picture: np.ndarray) -> str:
+    """Return a picture as a PNG in base64, for HTML."""
+    return base64.b64encode(png_bytes(picture)).decode()
 
 
 def save_png(path: Path, images: np.ndarray, caption: str = "") -> None:
-    """Write a grid of images as a PNG; arguments as in `grid`."""
-    iio.imwrite(path, grid(images, caption=caption))
+    """Write images in a grid, or a picture, as a PNG; arguments as in `frame`."""
+    Path(path).write_bytes(png_bytes(frame(images, caption)))
 
 
 def save_gif(
     path: Path,
-    frames: Sequence[np.ndarray],
+    frames: Sequence[np.ndarray | Path],
     captions: Sequence[str] | None = None,
     seconds: float = 4.0,
     most: int = 64,
     levels: int = 256,
 ) -> Path:
-    """Write an endless GIF of image grids that rests on its last frame for two seconds.
+    """Write an endless GIF that rests on its last frame for two seconds.
 
-    Frames come from memory, never from a file pattern, so no other run's can slip in.
+    Frames are named one by one, never by a file pattern, so no other run's can slip in. Frames
+    may differ in size, as those of growing stages do: smaller ones are enlarged by the largest
+    whole factor that fits into the largest frame, and stand at its top left, on black.
 
     Args:
         path: file to write.
-        frames: arrays as `grid` takes them, one a frame.
+        frames: one a frame: an image file, or what `frame` takes. Only files of frames that are
+            kept are read.
         captions: one line of text a frame.
         seconds: time for all frames but the last.
         most: keep at most so many frames, the early ones, where most happens, more densely.
@@ -111,23 +174,54 @@ def save_gif(
         The path.
 
     Raises:
-        ValueError: there are no frames.
+        ValueError: there are no frames, or not as many captions.
     """
     if not len(frames):
         raise ValueError("There are no frames to write: train for at least one round.")
-    keep = np.arange(len(frames))
-    if len(frames) > most:
-        keep = np.unique(np.rint(np.linspace(0, 1, most) ** 2 * (len(frames) - 1)).astype(int))
-    captions = captions or [""] * len(frames)
-    sheets = np.stack([grid(frames[i], caption=captions[i]) for i in keep])
-    step = 255 / (levels - 1)
-    if sheets.ndim == 3:
-        sheets = (np.rint(sheets / step) * step).astype("uint8")
-    else:  # one palette, without dither: what stands still costs nothing
-        long = Image.fromarray(sheets.reshape(-1, *sheets.shape[2:]))
-        long = long.quantize(levels, dither=Image.Dither.NONE).convert("RGB")
-        sheets = np.asarray(long).reshape(sheets.shape)
+    if captions and len(captions) != len(frames):
+        raise ValueError(f"{len(captions)} captions for {len(frames)} frames: give one for each.")
+    chosen = _denser_early(len(frames), most)
+    pictures = _alike([_picture(frames[i]) for i in chosen])
+    if captions:
+        pictures = _alike([frame(x, captions[i]) for x, i in zip(pictures, chosen, strict=True)])
+    sheets = _with_few_levels(np.stack(pictures), levels)
     pause = round(1000 * seconds / max(1, len(sheets) - 1))
-    durations = [pause] * (len(sheets) - 1) + [2000]
+    durations = [pause] * (len(sheets) - 1) + [LAST]
     iio.imwrite(path, sheets, extension=".gif", duration=durations, loop=0)
     return path
+
+
+def _denser_early(n: int, most: int) -> np.ndarray:
+    """Choose at most so many of the numbers 0 to n - 1, the first and the last among them."""
+    if n <= most:
+        return np.arange(n)
+    places = np.linspace(0, 1, most) ** 2 * (n - 1)
+    return np.unique(np.rint(places).astype(int))
+
+
+def _picture(made: np.ndarray | Path) -> np.ndarray:
+    return frame(iio.imread(made) if isinstance(made, str | Path) else made)
+
+
+def _alike(pictures: list[np.ndarray]) -> list[np.ndarray]:
+    """Bring pictures to the size of the largest, and to colour where one of them has it."""
+    height, width = np.max([x.shape[:2] for x in pictures], axis=0)
+    in_colour = any(x.ndim == 3 for x in pictures)
+    found = []
+    for picture in pictures:
+        factor = min(height // picture.shape[0], width // picture.shape[1])
+        larger = picture.repeat(factor, axis=0).repeat(factor, axis=1)
+        if in_colour and larger.ndim == 2:
+            larger = np.stack([larger] * 3, axis=-1)
+        found.append(_on_black(larger, height, width))
+    return found
+
+
+def _with_few_levels(pictures: np.ndarray, levels: int) -> np.ndarray:
+    """Round grey levels, or take one palette for all pictures, (n, height, width[, 3])."""
+    if pictures.ndim == 3:
+        step = 255 / (levels - 1)
+        return (np.rint(pictures / step) * step).astype("uint8")
+    long = Image.fromarray(pictures.reshape(-1, *pictures.shape[2:]))
+    few = long.quantize(levels, dither=Image.Dither.NONE)  # so what stands still costs nothing
+    return np.asarray(few.convert("RGB")).reshape(pictures.shape)

@@ -79,10 +79,30 @@ class ConvToImage(layers.Conv2D):
     """A Conv2D with the same weights and results, faster on a CPU where three channels come out.
 
     It is computed as a transposed convolution, with its kernel turned around, so that the three
-    channels go in where gradients are taken. For odd kernels from 3 on, stride 1, with a bias.
+    channels go in where gradients are taken. Arguments as those of Conv2D.
+
+    Raises:
+        ValueError: the kernel is not square, of an odd size from 3 on, or an argument changes
+            what is summed: strides, dilation, groups, use_bias=False, channels_first.
     """
 
-    computes = "Conv2D"  # to a fingerprint it is one
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        height, width = self.kernel_size
+        plain = {
+            "kernel_size": height == width and height % 2 == 1 and height > 1,
+            "strides": tuple(self.strides) == (1, 1),
+            "dilation_rate": tuple(self.dilation_rate) == (1, 1),
+            "groups": self.groups == 1,
+            "use_bias": self.use_bias,
+            "data_format": self.data_format == "channels_last",
+        }
+        for name, is_plain in plain.items():
+            if not is_plain:
+                raise ValueError(
+                    f"ConvToImage cannot compute {name}={getattr(self, name)!r}: it is for square "
+                    "kernels of 3, 5, 7, ... with strides 1 and a bias. Take a layers.Conv2D."
+                )
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         kernel = tf.transpose(self.kernel[::-1, ::-1], (0, 1, 3, 2))
@@ -94,24 +114,22 @@ class ConvToImage(layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable("lessons")
-class InstanceNorm(layers.GroupNormalization):
+class InstanceNorm(layers.Layer):
     """Subtracts the mean of each channel of each image and divides by its deviation.
 
-    (n, h, w, c) -> the same (Ulyanov et al. 2016, eq. 3). A GroupNormalization with groups=-1,
-    epsilon 1e-5 and no weights, with the same results, faster on a CPU: the channels of all images
-    become those of one image, for which TensorFlow has a single operation.
+    (n, h, w, c) -> the same (Ulyanov et al. 2016, eq. 3). The results are those of a
+    GroupNormalization with groups=-1, epsilon 1e-5 and no weights, and come faster on a CPU: the
+    channels of all images become those of one image, for which TensorFlow has a single operation.
     """
-
-    computes = "GroupNormalization"  # to a fingerprint it is one
-
-    def __init__(self, **named: Any) -> None:
-        super().__init__(**named | {"groups": -1, "epsilon": 1e-5, "center": False, "scale": False})
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         n, h, w, c = tf.unstack(tf.shape(x))
         x = tf.reshape(tf.transpose(x, (1, 2, 0, 3)), (1, h, w, n * c))
         x, *_ = tf.compat.v1.nn.fused_batch_norm(x, tf.ones(n * c), tf.zeros(n * c), epsilon=1e-5)
         return tf.cast(tf.transpose(tf.reshape(x, (h, w, n, c)), (2, 0, 1, 3)), self.compute_dtype)
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return shape
 
 
 def dcgan_generator(latent_dim: int, width: int, batch_norm: bool = True) -> keras.Model:

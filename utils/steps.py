@@ -20,7 +20,7 @@ def gan_step(
     rng: tf.random.Generator,
     batch_size: int,
     latent_dim: int,
-    score: Callable[[tf.Tensor], tf.Tensor] = tf.sigmoid,
+    probability: Callable[[tf.Tensor], tf.Tensor] = tf.sigmoid,
 ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Make the step of lesson 02: one update of D, one of G (Goodfellow et al. 2014, alg. 1).
 
@@ -37,7 +37,7 @@ def gan_step(
         rng: draws z from N(0, 1).
         batch_size: images a batch.
         latent_dim: length of z.
-        score: what turns a logit into the D(x) that is reported.
+        probability: turns logits into the D(x) that is reported.
 
     Returns:
         A function from real images, float32 (batch_size, height, width, channels) in
@@ -53,8 +53,8 @@ def gan_step(
             d_loss = discriminator_loss(real_logits, fake_logits)
         gradients = d_tape.gradient(d_loss, discriminator.trainable_variables)
         d_optimizer.apply(gradients, discriminator.trainable_variables)
-        d_real = tf.reduce_mean(score(real_logits))
-        d_fake = tf.reduce_mean(score(fake_logits))
+        d_real = tf.reduce_mean(probability(real_logits))
+        d_fake = tf.reduce_mean(probability(fake_logits))
 
         z = rng.normal((batch_size, latent_dim))
         with tf.GradientTape() as g_tape:
@@ -78,7 +78,8 @@ class ConstantThenLinear(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(self, rate: float, steps: int) -> None:
-        self.rate, self.steps = rate, steps
+        self.rate = rate
+        self.steps = steps
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         left = 2 - 2 * tf.cast(step, tf.float32) / self.steps
@@ -102,7 +103,8 @@ class ImagePool(tf.Module):
         at_least(1, size=size)
         self.images = tf.Variable(tf.zeros((size, *shape)), trainable=False)
         self.count = tf.Variable(0, trainable=False)
-        self.size, self.rng = size, rng
+        self.size = size
+        self.rng = rng
 
     def exchange(self, fakes: tf.Tensor) -> tf.Tensor:
         """Put fakes in, (n, *shape), and return as many: half of them are older ones.

@@ -20,7 +20,8 @@ from PIL import Image
 from skimage import color
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from utils import datasets, fetch, images, metrics, photographs
+from utils import datasets, fetch, images, photographs
+from utils.evaluation import in_batches
 from utils.options import at_least
 
 SCALE = 4
@@ -115,7 +116,7 @@ def enlarge(network: Callable, small: np.ndarray, tile: int = 112, margin: int =
         for x in range(0, width, tile):
             top, left = max(0, y - margin), max(0, x - margin)
             seen = small[None, top : y + tile + margin, left : x + tile + margin]
-            found = images.to_uint8(metrics.in_batches(network, seen)[0])
+            found = images.to_uint8(in_batches(network, seen)[0])
             found = found[SCALE * (y - top) :, SCALE * (x - left) :][: SCALE * tile, : SCALE * tile]
             large[SCALE * y :, SCALE * x :][: found.shape[0], : found.shape[1]] = found
     return large
@@ -147,7 +148,7 @@ def measure(
         found.append(compare(image, enlarged))
         if content:
             pair = np.stack([x * np.ones(3, "uint8") for x in (image, enlarged)])
-            found[-1]["content"] = np.mean(np.subtract(*metrics.in_batches(content, pair)) ** 2)
+            found[-1]["content"] = np.mean(np.subtract(*in_batches(content, pair)) ** 2)
     return {name: float(np.mean([row[name] for row in found])) for name in found[0]}
 
 

@@ -41,11 +41,11 @@ def squeezenet(
     x = imagenet_utils.preprocess_input((inputs + 1) * 127.5, mode="caffe")
     x = layers.Conv2D(64, 3, 2, activation="relu")(x)
     ends = {}
-    for number in FIRES:
+    for number, squeezed in FIRES.items():
         if number in (2, 4, 6):
             x = pooling(3, 2)(x)
-        x = layers.Conv2D(FIRES[number], 1, activation="relu")(x)
-        wide = {"filters": 4 * FIRES[number], "padding": "same", "activation": "relu"}
+        x = layers.Conv2D(squeezed, 1, activation="relu")(x)
+        wide = {"filters": 4 * squeezed, "padding": "same", "activation": "relu"}
         sides = [layers.Conv2D(kernel_size=k, **wide)(x) for k in (1, 3)]
         x = ends[number] = layers.Concatenate()(sides)
     if trained:
@@ -71,16 +71,12 @@ def content_network(light: bool = True) -> keras.Model:
     Args:
         light: take SqueezeNet even where VGG19 can be had.
     """
-    inputs = layers.Input((None, None, 3))
     if not light:
         try:
-            vgg = keras.applications.VGG19(include_top=False)
-            vgg.trainable = False
-            x = imagenet_utils.preprocess_input((inputs + 1) * 127.5, mode="caffe")
-            x = keras.Model(vgg.input, vgg.get_layer("block5_conv4").output)(x)
-            return keras.Model(inputs, layers.Rescaling(1 / 12.75)(x), name="VGG19")
+            return _vgg19()
         except Exception as error:  # get_file raises bare Exception for HTTP errors
             print(f"VGG19 could not be had. {error}")
+    inputs = layers.Input((None, None, 3))
     try:
         x = layers.UpSampling2D(interpolation="bilinear")(inputs)
         x = squeezenet(last=5, pooling=layers.AveragePooling2D)(x)
@@ -89,6 +85,15 @@ def content_network(light: bool = True) -> keras.Model:
     except OSError as error:
         print(f"SqueezeNet could not be had. {error}")
     return keras.Model(inputs, inputs, name="pixels")
+
+
+def _vgg19() -> keras.Model:
+    vgg = keras.applications.VGG19(include_top=False)
+    vgg.trainable = False
+    last = keras.Model(vgg.input, vgg.get_layer("block5_conv4").output)
+    inputs = layers.Input((None, None, 3))
+    x = imagenet_utils.preprocess_input((inputs + 1) * 127.5, mode="caffe")
+    return keras.Model(inputs, layers.Rescaling(1 / 12.75)(last(x)), name="VGG19")
 
 
 def of_photographs() -> keras.Model:
@@ -102,18 +107,23 @@ def of_photographs() -> keras.Model:
     Raises:
         OSError: neither is to be had, and STANDIN=never.
     """
-    inputs = layers.Input((None, None, 3))
     try:
         network = keras.applications.InceptionV3(include_top=False, pooling="avg")
-        return keras.Model(inputs, network(layers.Resizing(299, 299)(inputs)), name="InceptionV3")
+        inputs = layers.Input((None, None, 3))
+        x = network(layers.Resizing(299, 299)(inputs))
+        return keras.Model(inputs, x, name="InceptionV3")
     except Exception as error:  # get_file raises bare Exception for HTTP errors
         print(f"InceptionV3 could not be had, so SqueezeNet measures. {error}")
     try:
-        network, name = squeezenet(), "SqueezeNet"
+        network = squeezenet()
+        name = "SqueezeNet"
     except OSError as error:
         if option("STANDIN") == "never":
             raise
         print(f"SqueezeNet's weights could not be had either. {error}")
-        network, name = squeezenet(trained=False), "STAND-IN-untrained-SqueezeNet"
-    x = layers.GlobalAveragePooling2D()(network(layers.Resizing(224, 224)(inputs)))
-    return keras.Model(inputs, layers.Rescaling(1 / 6)(x), name=name)
+        network = squeezenet(trained=False)
+        name = "STAND-IN-untrained-SqueezeNet"
+    inputs = layers.Input((None, None, 3))
+    x = network(layers.Resizing(224, 224)(inputs))
+    x = layers.Rescaling(1 / 6)(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, x, name=name)
