@@ -1,17 +1,19 @@
 """A GAN that trains in seconds, with dropout and batch normalisation, for the tests.
 
-Run as a script it trains ROUNDS rounds in OUTPUT_DIR and writes its state to a file:
-    python toy.py ROUNDS FILE
+Run as a script it trains, and writes its state to a file, once or several times:
+    python -m tests.toy ROUNDS,OUTPUT_DIR,FILE[,PRECISION] ...
 """
 
+import os
 import sys
 
+import imageio.v3 as iio
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from utils import datasets, runtime, steps, training
+from utils import datasets, device, runtime, steps, training
 
 BATCH, LATENT, STEPS = 8, 4, 5
 
@@ -19,7 +21,15 @@ BATCH, LATENT, STEPS = 8, 4, 5
 def data(seed=3):
     """Return 50 images of noise: six full batches and two images over."""
     images = np.random.default_rng(0).integers(0, 256, (50, 28, 28, 1)).astype("uint8")
-    return datasets.ImageData("noise", False, images, np.zeros(50, "int64"), BATCH, seed)
+    return datasets.ImageData(
+        name="noise",
+        standin=False,
+        batch_size=BATCH,
+        seed=seed,
+        images=images,
+        labels=np.zeros(50, "int64"),
+        split="all",
+    )
 
 
 def generator_loss(fake_logits):
@@ -30,7 +40,11 @@ def discriminator_loss(real_logits, fake_logits):
     return tf.reduce_mean(tf.nn.softplus(-real_logits) + tf.nn.softplus(fake_logits))
 
 
-def networks(width=8, sight=1.0):
+def leaky_relu():
+    return layers.LeakyReLU(negative_slope=0.2)
+
+
+def networks(width=8, sight=1.0, activation=leaky_relu):
     generator = keras.Sequential(
         [
             layers.Input((LATENT,)),
@@ -45,7 +59,7 @@ def networks(width=8, sight=1.0):
         [
             layers.Input((28, 28, 1)),
             layers.Conv2D(width, 4, 2, "same"),
-            layers.LeakyReLU(negative_slope=0.2),
+            activation(),
             layers.Dropout(0.3),
             layers.Flatten(),
             layers.Dense(1),
@@ -65,15 +79,18 @@ def make(
     lesson="toy",
     sight=1.0,
     record=None,
+    activation=leaky_relu,
+    before=lambda generator: None,
 ):
     """Return a Trainer of fresh networks, on toy data."""
     keras.utils.set_random_seed(seed)
-    generator, discriminator = networks(width, sight)
+    generator, discriminator = networks(width, sight, activation)
+    before(generator)
     d_rate = rate if d_rate is None else d_rate
     g_optimizer, d_optimizer = keras.optimizers.Adam(rate), keras.optimizers.Adam(d_rate)
     g_optimizer.build(generator.trainable_variables)
     d_optimizer.build(discriminator.trainable_variables)
-    rng = tf.random.Generator.from_seed(seed)
+    rng = device.generator(seed)
     step = steps.gan_step(
         generator,
         discriminator,
@@ -99,23 +116,27 @@ def make(
     )
 
 
-def fit(trainer, rounds, callbacks=(), steps=STEPS, **options):
+def fit(trainer, rounds, callbacks=(), steps=STEPS, averaged=None, **options):
     z = tf.random.stateless_normal((4, LATENT), seed=(0, 0))
-    averaged = trainer.averaged["generator"]
+    averaged = averaged or trainer.averaged["generator"]
     sample = lambda: averaged(z, training=False)  # noqa: E731
     return trainer.fit(data(), rounds, steps, sample, callbacks=callbacks, **options)
 
 
-def state(trainer):
-    return {k: keras.ops.convert_to_numpy(v) for k, v in trainer.variables.items()}
-
-
-if __name__ == "__main__":
+def train(rounds, output, file, precision="float32"):
+    """Train, and write all state to a file."""
+    os.environ |= {"OUTPUT_DIR": output, "PRECISION": precision}
     runtime.start(1)
     trainer = make()
     averaged = trainer.averaged["generator"]
     z = tf.random.stateless_normal((8, LATENT), seed=(0, 1))
     # An image like no other is the best: the score goes up and down.
     score = lambda: float(np.sin(1e4 * np.mean(averaged(z, training=False))))  # noqa: E731
-    fit(trainer, int(sys.argv[1]), score=score)
-    np.savez(sys.argv[2], frames=np.stack(trainer.frames), **state(trainer))
+    fit(trainer, int(rounds), score=score)
+    frames = {f"frame/{i}": iio.imread(path) for i, path in enumerate(trainer.frames)}
+    np.savez(file, **frames, **trainer.state.values())
+
+
+if __name__ == "__main__":
+    for run in sys.argv[1:]:
+        train(*run.split(","))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +18,8 @@ import tensorflow as tf
 from keras import layers
 from scipy import stats
 
-from utils import fetch, metrics, runtime
-from utils.options import ROOT
+from utils import device, metrics, runtime, sources
+from utils.options import ROOT, option
 
 DIGITS_FOLDER = ROOT / "outputs" / "pretrained" / "digit_classifier"
 SEEDS_FILE = ROOT / "outputs" / "pretrained" / "seeds.json"  # benchmarks/seeds.py
@@ -44,7 +43,7 @@ def digit_classifier() -> keras.Model:
     Raises:
         ValueError: the file of its weights is damaged.
     """
-    fetch.check_sums(DIGITS_FOLDER)
+    sources.check_sums(DIGITS_FOLDER)
     network = digit_network()
     with np.load(DIGITS_FOLDER / "weights.npz", allow_pickle=False) as file:
         network.set_weights([file[name] for name in file.files])
@@ -75,7 +74,7 @@ def in_batches(function: Callable, *inputs: Any) -> Any:
     numbers_an_example = sum(int(np.prod(np.shape(x)[1:])) for x in inputs)
     size = max(1, min(200, 400_000 // max(1, numbers_an_example)))
     parts = []
-    with runtime.precision("float32"):
+    with device.precision("float32"):
         for i in range(0, n, size):
             batch = [_floats(x[i : i + size]) for x in inputs]
             outputs = function(batch if len(batch) > 1 else batch[0], training=False)
@@ -101,7 +100,7 @@ def draw(generator: Callable, n: int, latent_dim: int, seed: tuple[int, int]) ->
 
 @functools.lru_cache(maxsize=8)  # compiled once, though drawn from again and again
 def _compiled(generator: Callable) -> Callable:
-    return tf.function(generator, jit_compile=os.environ.get("XLA") != "0")
+    return tf.function(generator, jit_compile=option("XLA") != "0")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from utils import device
 from utils.options import at_least
 
 
@@ -34,7 +35,7 @@ def gan_step(
         d_optimizer: built over the discriminator's trainable variables.
         generator_loss: fake_logits -> scalar.
         discriminator_loss: (real_logits, fake_logits) -> scalar.
-        rng: draws z from N(0, 1).
+        rng: draws z from N(0, 1) for the whole batch (`device.generator`).
         batch_size: images a batch.
         latent_dim: length of z.
         probability: turns logits into the D(x) that is reported.
@@ -45,7 +46,7 @@ def gan_step(
     """
 
     def train_step(real: tf.Tensor):
-        z = rng.normal((batch_size, latent_dim))
+        z = device.part(rng.normal((batch_size, latent_dim)))
         fake = generator(z, training=True)
         with tf.GradientTape() as d_tape:
             real_logits = discriminator(real, training=True)
@@ -56,7 +57,7 @@ def gan_step(
         d_real = tf.reduce_mean(probability(real_logits))
         d_fake = tf.reduce_mean(probability(fake_logits))
 
-        z = rng.normal((batch_size, latent_dim))
+        z = device.part(rng.normal((batch_size, latent_dim)))
         with tf.GradientTape() as g_tape:
             g_loss = generator_loss(discriminator(generator(z, training=True), training=True))
         gradients = g_tape.gradient(g_loss, generator.trainable_variables)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy import stats
 
-from utils import images, runtime
+from utils import device, images
 
 MEAN = np.array([1.0, 0.5])  # of the real points
 COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.8]])
@@ -124,7 +124,7 @@ def play(
     fixed_z = tf.random.stateless_normal((2, MEASURED, 2), (seed, 0))
     frames = []
     history = []
-    with runtime.precision("float32"):
+    with device.precision("float32"):
         for done in range(rounds + 1):
             train(tf.constant(updates if done else 0))
             seen = _look(players, rules, fixed_z)
