@@ -13,8 +13,8 @@ import venv
 import nbformat
 import pytest
 
-from tests import pages, toy
-from tools import headless, project
+from tests import toy
+from tools import headless, pages, project
 from utils import datasets, options, photographs, runtime, steps, superresolution
 from utils.options import ROOT
 
@@ -43,11 +43,11 @@ def lesson(tmp_path, monkeypatch):
     """Write a lesson of its own in place of the real ones; its output goes to `toy`."""
     folder = tmp_path / "note books"
     folder.mkdir()
-    monkeypatch.setattr(headless, "NOTEBOOKS", folder)
+    monkeypatch.setattr(pages, "NOTEBOOKS", folder)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     (tmp_path / "script.py").write_text(
-        "import sys\nfrom pathlib import Path\nfrom tools import headless\n"
-        f"headless.NOTEBOOKS = Path({str(folder)!r})\nsys.exit(headless.run('00_toy'))\n"
+        "import sys\nfrom pathlib import Path\nfrom tools import headless, pages\n"
+        f"pages.NOTEBOOKS = Path({str(folder)!r})\nsys.exit(headless.run('00_toy'))\n"
     )
 
     def write(*sources):
@@ -237,7 +237,7 @@ def test_a_gpu_decides_by_its_compute_capability(capabilities, expected, monkeyp
 
 def test_a_lesson_broken_on_purpose_fails(tmp_path):
     """A wrong shape, and a cell that raises, as `make test` would run them."""
-    book = nbformat.read(pages.NOTEBOOKS / "02_dcgan.ipynb", 4)
+    book = pages.Page("02_dcgan").notebook
     last = next(i for i, cell in enumerate(book.cells) if "summary(generator)" in cell.source)
     book.cells = book.cells[: last + 1]
     wrong = next(cell for cell in book.cells if "*enlarge(2 * WIDTH)" in cell.source)
@@ -290,7 +290,7 @@ def colab(tmp_path):
 
 
 def first_cells():
-    return [cell.source for cell in pages.cells("02_dcgan")[:2]]
+    return [cell.source for cell in pages.Page("02_dcgan").code[:2]]
 
 
 def test_colab_without_an_address_says_what_to_set(colab):
@@ -370,8 +370,8 @@ def test_address_goes_to_cells_badges_readme_and_citation(tmp_path, monkeypatch)
 
 def test_the_address_stands_everywhere_as_in_pyproject():
     here = project.project_address()
-    for lesson in pages.LESSONS:
-        assert f'ADDRESS = "{here}"' in pages.cells(lesson)[0].source
+    for lesson in pages.lessons():
+        assert f'ADDRESS = "{here}"' in pages.Page(lesson).code[0].source
 
 
 def test_make_help_lists_every_target():

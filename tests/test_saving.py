@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests import pages
+from tools import pages
 from utils.layers import dcgan_generator
 
 SCRIPT = """
@@ -21,10 +21,10 @@ np.save(sys.argv[3], network(np.load(sys.argv[2]), training=False))
 
 
 GENERATORS = {
-    "01_gan": lambda: pages.definitions("01_gan", pages.PARTS).generator,
+    "01_gan": lambda: pages.Page("01_gan").definitions("generator").generator,
     "02_dcgan": lambda: dcgan_generator(64, 8),
-    "07_cyclegan": lambda: pages.definitions("07_cyclegan", pages.CYCLEGAN_NAMES).generator_ab,
-    "09_srgan": lambda: pages.definitions("09_srgan", ()).srresnet(8, 1, True),
+    "07_cyclegan": lambda: pages.Page("07_cyclegan").definitions("generator_ab").generator_ab,
+    "09_srgan": lambda: pages.Page("09_srgan").definitions().srresnet(8, 1, True),
 }
 
 

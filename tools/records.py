@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tools import headless
+from tools import pages
 from utils import checkpoints, fetch
 
 TERMS = {
@@ -56,7 +56,7 @@ def write_card(folder: Path) -> None:
     told = checkpoints.read_metrics(folder)
     lesson, data = told["lesson"], told["data"]
     # A lesson with two trainings, such as 09, has two records.
-    page = next((name for name in headless.lessons() if name[:3] == lesson[:3]), lesson)
+    page = next((name for name in pages.lessons() if name[:3] == lesson[:3]), lesson)
     with np.load(folder / "state.npz", allow_pickle=False) as file:
         held = {key.split("/")[0] for key in file.files if "/" in key}
     versions = ", ".join(f"{k} {v}" for k, v in told["versions"].items() if k != "system")
