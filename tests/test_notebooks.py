@@ -52,7 +52,7 @@ LIMITS = {  # at most, by edition
 }
 HEADINGS = {2: OUTLINE, 3: [*OUTLINE[:-2], "Remember", *OUTLINE[-2:]]}
 METADATA = {"kernelspec", "language_info", "lesson"}
-CELL_METADATA = {"jupyter", "tags"}  # folded; what tools look for
+CELL_METADATA = {"jupyter", "collapsed", "tags"}  # what is folded; what tools look for
 pytestmark = pytest.mark.parametrize("lesson", pages.lessons())
 
 

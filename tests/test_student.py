@@ -25,6 +25,18 @@ def test_the_copy_lacks_what_is_to_be_written(lesson, tmp_path):
     assert len(code) == len(original) + len(checks)
 
 
+def test_the_copy_keeps_what_is_folded_and_what_the_page_says(tmp_path, monkeypatch):
+    folded = {"jupyter": {"source_hidden": True}, "tags": ["long"]}
+    page = pages.Page("04_lsgan")
+    page.notebook.metadata["lesson"] = {"edition": 3}
+    page.code[1].metadata |= folded
+    page.save(tmp_path / "04_lsgan.ipynb")
+    monkeypatch.setattr(pages, "NOTEBOOKS", tmp_path)
+    copy = pages.Page(student.write("04_lsgan", tmp_path))
+    assert copy.facts == {"edition": 3}
+    assert copy.code[1].metadata == folded
+
+
 def test_somebodys_work_is_not_written_over(tmp_path):
     student.write("04_lsgan", tmp_path)
     with pytest.raises(FileExistsError, match=r"student_04_lsgan\.ipynb is there already"):

@@ -35,6 +35,7 @@ def main(lesson, rounds, file):
     for found in names.values():
         if isinstance(found, training.Trainer):
             state |= state_of(found)
+    assert state, f"{lesson} keeps no Trainer in a name"
     np.savez(file, **state)
 
 

@@ -40,7 +40,7 @@ VOLATILE_OF_LANGUAGE = (
     "nbconvert_exporter",
     "pygments_lexer",
 )
-VOLATILE_OF_CELL = ("execution", "ExecuteTime", "scrolled", "collapsed")
+VOLATILE_OF_CELL = ("execution", "ExecuteTime", "scrolled")
 
 
 def lessons() -> list[str]:
@@ -101,7 +101,7 @@ class Page:
             if len(found) != 1:
                 raise ValueError(f"{name} is assigned in {len(found)} lines of {self.lesson}.")
             cell, (start, end) = found[0]
-            text = json.dumps(value) if isinstance(value, str) else repr(value)
+            text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
             cell.source = cell.source[:start] + text + cell.source[end:]
 
     def drop(self, *texts: str) -> None:
