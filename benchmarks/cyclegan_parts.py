@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests import pages
+from tools import pages
 from utils import datasets, images, runtime, training
 from utils.evaluation import Evaluation, in_batches
 from utils.options import ROOT
@@ -49,7 +49,10 @@ SHOWN = (11, 27, 68)  # test horses
 def train(number: int, changes: list[tuple[str, str]], test: datasets.UnpairedData):
     """Train the page with changes to its text; return the averaged generators, there and back."""
     runtime.start(1, mixed_precision=True)
-    page = pages.definitions(PAGE, pages.CYCLEGAN_NAMES, changes)
+    changed = pages.Page(PAGE)
+    for old, new in changes:
+        changed.change(old, new)
+    page = changed.definitions(*pages.CYCLEGAN_PARTS, "train_step")
     keras.utils.set_random_seed(page.SEED)
     trainer = training.Trainer(
         f"benchmarks/cyclegan_{number}",
@@ -72,7 +75,7 @@ def train(number: int, changes: list[tuple[str, str]], test: datasets.UnpairedDa
 def main() -> None:
     """Train all, then measure, print the table in Markdown and write the picture."""
     warnings.filterwarnings("ignore", "[0-9]+ samples for")
-    size = pages.definitions(PAGE, pages.CYCLEGAN_NAMES).IMAGE_SIZE
+    size = pages.Page(PAGE).definitions().IMAGE_SIZE
     test = datasets.horse2zebra(size, split="test")
     network, rows, pictures = features.of_photographs(), {}, []
     for number, (name, changes) in enumerate(VARIANTS.items()):

@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import steps, timing
-from tests import pages
+from tools import pages
 from utils import datasets, fetch, photographs, runtime, superresolution
 
 POINTS = {  # what grows: its values, and the pair of steps that it gives
@@ -67,7 +67,7 @@ def of_folder(count: int) -> str:
 def of_image(megapixels: int) -> str:
     """Measure enlarging one image with the paper's generator."""
     steps.start("lesson 09")
-    generator = pages.definitions(steps.SRGAN, ()).srresnet(64, 16, True)
+    generator = pages.Page(steps.SRGAN).definitions().srresnet(64, 16, True)
     side = round((megapixels * 1e6) ** 0.5 / 4)
     small = np.random.default_rng(1).integers(0, 256, (side, side, 3), "uint8")
     began = time.perf_counter()

@@ -28,8 +28,7 @@ import keras
 import matplotlib
 import tensorflow as tf
 
-from tests import pages
-from tools import exercises
+from tools import pages
 from utils import loop, options, runtime, training
 
 LESSONS = ("01_gan", "02_dcgan", "04_lsgan", "07_cyclegan", "09_srgan")
@@ -63,10 +62,8 @@ def until_training(lesson: str) -> tuple[training.Trainer, tuple]:
         raise Reached
 
     original, training.Trainer.fit = training.Trainer.fit, fit
-    names = {"__name__": "__main__"}
     with contextlib.suppress(Reached):
-        for number, cell in enumerate(pages.cells(lesson)[1:]):
-            exercises.execute(cell.source, f"<{lesson} {number}>", names)
+        pages.Page(lesson).execute({})
     training.Trainer.fit = original
     return reached[0]
 

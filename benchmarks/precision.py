@@ -21,7 +21,7 @@ import nbformat
 import tensorflow as tf
 
 from benchmarks import seeds
-from tools.headless import NOTEBOOKS
+from tools import pages
 from utils import options, runtime
 
 LESSONS = ("02_dcgan", "07_cyclegan", "09_srgan")
@@ -62,10 +62,11 @@ def emulate() -> None:
 def scores(lesson: str, precision: str) -> list[dict]:
     """Run a lesson and return the scores of its trainings."""
     folder = options.output_dir() / "benchmarks" / f"precision-{precision}"
-    page = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4)
-    first = next(i for i, cell in enumerate(page.cells) if "runtime.start" in cell.source)
+    page = pages.Page(lesson)
+    cells = page.notebook.cells
+    first = next(i for i, cell in enumerate(cells) if "runtime.start" in cell.source)
     source = "from benchmarks import precision\n\nprecision.emulate()"
-    page.cells.insert(first + 1, nbformat.v4.new_code_cell(source))
+    cells.insert(first + 1, nbformat.v4.new_code_cell(source))
     seeds.execute(page, folder, PRECISION=precision, PYTHONPATH=str(options.ROOT))
     files = sorted(folder.glob(f"{lesson[:2]}_*/quick/metrics.json"))
     found = [json.loads(file.read_text(encoding="utf-8")).get("scores") for file in files]

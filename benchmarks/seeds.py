@@ -11,36 +11,29 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import statistics
 import sys
 from datetime import date
 from pathlib import Path
 
-import nbformat
-from nbclient import NotebookClient
-
-from tools.headless import NOTEBOOKS
+from tools import pages
 from utils import evaluation, options
 
 SEEDS = (1, 2, 3)
 LESSONS = ("01_gan", "02_dcgan", "04_lsgan")
 
 
-def execute(page: nbformat.NotebookNode, folder: Path, **environment: str) -> None:
+def execute(page: pages.Page, folder: Path, **environment: str) -> None:
     """Run a page at `quick`, on real data, in a folder."""
     env = os.environ | {"OUTPUT_DIR": str(folder), "PRESET": "quick", "STANDIN": "never"}
-    client = NotebookClient(page, timeout=None, resources={"metadata": {"path": str(NOTEBOOKS)}})
-    client.extra_arguments = ["--log-level=40"]  # newer kernels warn about their transport
-    client.execute(env=env | environment)
+    page.client().execute(env=env | environment)
 
 
 def metrics_of(lesson: str, seed: int) -> dict:
     """Run a lesson with a seed and return its metrics.json."""
     folder = options.output_dir() / "benchmarks" / f"seed-{seed}"
-    page = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4)
-    for cell in page.cells:
-        cell.source = re.sub(r"^SEED = \d+", f"SEED = {seed}", cell.source, flags=re.MULTILINE)
+    page = pages.Page(lesson)
+    page.set(SEED=seed)
     execute(page, folder)
     return json.loads((folder / lesson / "quick" / "metrics.json").read_text(encoding="utf-8"))
 

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests import pages
+from tools import pages
 from utils import images, runtime, superresolution, training
 from utils.options import ROOT
 from utils.topics import features
@@ -45,7 +45,7 @@ def page_for(name: str, change: Callable | None, content: keras.Model):
     """Return the page's definitions and what its cells have made before the training."""
     runtime.start(1, mixed_precision=True)
     crops, held_out = superresolution.crops(seed=1)
-    page = pages.definitions(PAGE, NAMES, held_out=held_out)
+    page = pages.Page(PAGE).definitions(*NAMES, held_out=held_out)
     crops = dataclasses.replace(crops, size=page.HR_SIZE, batch_size=page.BATCH_SIZE)
     page.MSE_ROUNDS, page.GAN_ROUNDS = page.MSE_ROUNDS // 2, page.GAN_ROUNDS // 2
     if change:

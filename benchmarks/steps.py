@@ -26,7 +26,7 @@ import keras
 import tensorflow as tf
 
 from benchmarks import timing
-from tests import pages
+from tools import pages
 from utils import runtime, steps, superresolution
 from utils.topics import features
 
@@ -60,20 +60,16 @@ def descend(
     optimizer.apply(tape.gradient(loss, variables), variables)
 
 
-def changed(lesson: str, values: dict[str, float]) -> list[tuple[str, str]]:
-    """Return the changes of a page's lines that give constants these values."""
-    return [
-        (line, f"{line.split(' = ')[0]} = {values[line.split(' = ')[0]]}")
-        for cell in pages.cells(lesson)
-        for line in cell.source.splitlines()
-        if line.split(" = ")[0] in values
-    ]
+def changed(lesson: str, values: dict[str, float]) -> pages.Page:
+    """Return a page whose constants have these values."""
+    page = pages.Page(lesson)
+    page.set(**values)
+    return page
 
 
 def digits(lesson: str, **changes: int) -> Pair:
     """Return https://keras.io/guides/custom_train_step_in_tensorflow and lesson 01 or 02."""
-    names = {*pages.PARTS, "cross_entropy", "stride_2"}
-    page = pages.definitions(lesson, names, changed(lesson, changes))
+    page = changed(lesson, changes).definitions(*pages.PARTS, "train_step")
     parts = [getattr(page, name) for name in pages.PARTS]
     (g, d, *_, rng), n, length = parts, page.BATCH_SIZE, page.LATENT_DIM
     losses = page.generator_loss, page.discriminator_loss
@@ -105,7 +101,7 @@ def cyclegan(size: int, identity: bool) -> Pair:
     """
     values = {"IMAGE_SIZE": size, "WIDTH": 64, "BLOCKS": 9 if size == 256 else 6}
     values |= {"BATCH_SIZE": 1, "LAMBDA_IDENTITY": 5.0 * identity}
-    page = pages.definitions("07_cyclegan", pages.CYCLEGAN_NAMES, changed("07_cyclegan", values))
+    page = changed("07_cyclegan", values).definitions("train_step")
     page.ConvToImage = keras.layers.Conv2D
     page.InstanceNorm = functools.partial(
         keras.layers.GroupNormalization, groups=-1, epsilon=1e-5, center=False, scale=False
@@ -145,7 +141,7 @@ def cyclegan(size: int, identity: bool) -> Pair:
 
 def srgan(first: bool, size: int = 96, batch_size: int = 8) -> Pair:
     """Return a stage of lesson 09 with the paper's networks, and the same written plainly."""
-    page = pages.definitions(SRGAN, ("cross_entropy", "mean_square"))
+    page = pages.Page(SRGAN).definitions("cross_entropy", "mean_square")
     page.content = content = features.content_network()
     page.generator = page.srresnet(64, 16, page.BATCH_NORM)
     page.ConvToImage = keras.layers.Conv2D

@@ -22,7 +22,7 @@ import tensorflow as tf
 from keras import layers
 
 from benchmarks import timing
-from tests import pages
+from tools import pages
 from utils import datasets, runtime, steps, training
 from utils.evaluation import Evaluation, digit_classifier, in_batches
 
@@ -106,7 +106,7 @@ def tutorial() -> tuple[training.Trainer, datasets.ImageData, int, int]:
 def lesson() -> tuple[training.Trainer, datasets.ImageData, int, int]:
     """Build what lesson 02 trains, from its page, at `long`."""
     keras.utils.set_random_seed(SEED)
-    page = pages.definitions("02_dcgan", {*pages.PARTS, "cross_entropy", "stride_2"})
+    page = pages.Page("02_dcgan").definitions(*pages.PARTS, "train_step")
     parts = {name: getattr(page, name) for name in pages.PARTS}
     step = steps.gan_step(
         *list(parts.values())[:4],

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import pages
+from tools import pages
 from utils.topics import plane
 
-NAMES = {*pages.PARTS, "cross_entropy"}
+NAMES = {*pages.PARTS, "train_step"}
 
 
 @pytest.fixture
 def page(monkeypatch):
     monkeypatch.setenv("PRESET", "quick")
     keras.utils.set_random_seed(1)
-    return pages.definitions("01_gan", NAMES)
+    return pages.Page("01_gan").definitions(*NAMES)
 
 
 def test_the_answer_that_gains_most_is_the_share_of_the_real_density():
@@ -88,7 +88,7 @@ def test_noise_is_that_of_single_pixels(page):
 
 
 def test_the_pytorch_sketch_is_python_and_has_none_of_the_four_faults():
-    source = "\n".join(cell.source for cell in pages.cells("01_gan", "markdown"))
+    source = "\n".join(pages.Page("01_gan").texts)
     code = source.split("```python\n")[1].split("```")[0]
     tree = ast.parse(code)
     calls = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Call)]

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import pages
+from tools import pages
 from utils import checkpoints, runtime
 from utils.fingerprint import fingerprint
 
-NAMES = {*pages.PARTS, "cross_entropy", "stride_2"}
+NAMES = {*pages.PARTS, "train_step"}
 
 
 @pytest.fixture
 def page(monkeypatch):
     monkeypatch.setenv("PRESET", "quick")
     keras.utils.set_random_seed(1)
-    return pages.definitions("02_dcgan", NAMES)
+    return pages.Page("02_dcgan").definitions(*NAMES)
 
 
 def test_parameters_and_shapes(page):
@@ -102,7 +102,7 @@ def test_overlap_is_even_only_where_the_stride_divides_the_kernel():
 def test_the_tracked_record_is_this_lesson(page, monkeypatch):
     """On every version of Keras: what `PRESET=long` shows was trained by what stands here."""
     monkeypatch.setenv("PRESET", "long")
-    page = pages.definitions("02_dcgan", NAMES)
+    page = pages.Page("02_dcgan").definitions(*NAMES)
     parts = {name: getattr(page, name) for name in pages.PARTS}
     prints = fingerprint(page.train_step, parts, runtime.constants(vars(page)), "MNIST")
     state, metrics = checkpoints.load_record("02_dcgan", prints, page.ROUNDS)

@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import pages
+from tools import pages
 from utils import evaluation
 from utils.fingerprint import describe
 from utils.layers import dcgan_discriminator, dcgan_generator
 
-LESSON_02 = {*pages.PARTS, "stride_2"}
+LESSON_02 = pages.PARTS
 NAMES = {"generator", "discriminator", "untrained", "directions", "convolutions"}
 
 
 @pytest.fixture(scope="module")
 def page():
     keras.utils.set_random_seed(1)
-    return pages.definitions("03_latent_space", NAMES)
+    return pages.Page("03_latent_space").definitions(*NAMES)
 
 
 def test_the_networks_are_those_of_lesson_02(page):
-    lesson = pages.definitions("02_dcgan", LESSON_02)
+    lesson = pages.Page("02_dcgan").definitions(*LESSON_02)
     for name in "LATENT_DIM", "WIDTH", "NOISE":
         assert getattr(page, name) == getattr(lesson, name)
     generator = dcgan_generator(page.LATENT_DIM, page.WIDTH)
@@ -36,7 +36,7 @@ def test_the_networks_are_those_of_lesson_02(page):
 
 
 def test_the_walk_is_that_of_lesson_02(page):
-    lesson = pages.definitions("02_dcgan", LESSON_02)
+    lesson = pages.Page("02_dcgan").definitions(*LESSON_02)
     z0, z1 = np.random.default_rng(0).normal(size=(2, page.LATENT_DIM)).astype("float32")
     np.testing.assert_allclose(page.walk(z0, z1, 7), lesson.walk(z0, z1, 7), atol=1e-4)
 
@@ -165,12 +165,12 @@ def test_neighbours_find_a_copy(page, monkeypatch):
 
 def test_the_judge_is_as_good_as_the_page_says():
     facts = json.loads((evaluation.DIGITS_FOLDER / "metrics.json").read_text(encoding="utf-8"))
-    text = "\n".join(cell.source for cell in pages.cells("03_latent_space", "markdown"))
+    text = "\n".join(pages.Page("03_latent_space").texts)
     assert f"{facts['test_accuracy']:.1%}".replace("%", " %") in text
 
 
 def test_widgets_leave_no_state_and_little_output():
-    for cell in pages.cells("03_latent_space"):
+    for cell in pages.Page("03_latent_space").code:
         if "ipywidgets" in cell.source:
             assert len(json.dumps(cell.outputs)) < 5000
             return

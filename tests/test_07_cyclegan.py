@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from tests import pages
+from tools import pages
 from utils import datasets, runtime, steps, training
 
 PAGE = "07_cyclegan"
@@ -15,7 +15,7 @@ PAGE = "07_cyclegan"
 def page(**changes):
     """Return the page's definitions at `smoke`, with fresh networks of one seed."""
     keras.utils.set_random_seed(1)
-    found = pages.definitions(PAGE, pages.CYCLEGAN_NAMES)
+    found = pages.Page(PAGE).definitions("train_step", *pages.CYCLEGAN_PARTS)
     vars(found).update(changes)
     return found
 

@@ -10,7 +10,7 @@ import skimage.data
 import tensorflow as tf
 from keras import layers
 
-from tests import pages
+from tools import pages
 from utils import images, runtime, superresolution, training
 
 PAGE = "09_srgan"
@@ -20,7 +20,7 @@ NETWORKS = ("generator", "discriminator", "content")
 def page():
     """Return the page's definitions at `smoke`, with networks and optimizers of one seed."""
     keras.utils.set_random_seed(1)
-    found = pages.definitions(PAGE, ("cross_entropy", "mean_square"))
+    found = pages.Page(PAGE).definitions("cross_entropy", "mean_square")
     found.generator = found.srresnet(found.WIDTH, found.BLOCKS, True)
     found.discriminator = found.crop_discriminator(found.HR_SIZE, found.WIDTH)
     found.content = keras.Sequential(
@@ -194,7 +194,7 @@ def test_a_resumed_run_is_the_straight_one(stage, tmp_path, monkeypatch):
 
 
 def cell(text):
-    (source,) = [cell.source for cell in pages.cells(PAGE) if text in cell.source]
+    (source,) = [cell.source for cell in pages.Page(PAGE).code if text in cell.source]
     return source
 
 

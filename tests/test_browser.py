@@ -14,7 +14,7 @@ import urllib.request
 
 import pytest
 
-from tests import pages
+from tools import pages
 from utils.options import ROOT
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -158,7 +158,7 @@ def lab(tmp_path, request):
     found.close()
 
 
-@pytest.mark.parametrize("lesson", pages.LESSONS)
+@pytest.mark.parametrize("lesson", pages.lessons())
 def test_a_lesson_runs_and_runs_again(lab, lesson):
     lab.open(lesson)
     lab.run_all()

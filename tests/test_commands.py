@@ -1,5 +1,7 @@
 """What a person types: make run, its errors and interrupts, nbval on a broken lesson, Colab."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -13,8 +15,8 @@ import venv
 import nbformat
 import pytest
 
-from tests import pages, toy
-from tools import headless, project
+from tests import toy
+from tools import headless, pages, project
 from utils import datasets, options, photographs, runtime, steps, superresolution
 from utils.options import ROOT
 
@@ -43,11 +45,11 @@ def lesson(tmp_path, monkeypatch):
     """Write a lesson of its own in place of the real ones; its output goes to `toy`."""
     folder = tmp_path / "note books"
     folder.mkdir()
-    monkeypatch.setattr(headless, "NOTEBOOKS", folder)
+    monkeypatch.setattr(pages, "NOTEBOOKS", folder)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     (tmp_path / "script.py").write_text(
-        "import sys\nfrom pathlib import Path\nfrom tools import headless\n"
-        f"headless.NOTEBOOKS = Path({str(folder)!r})\nsys.exit(headless.run('00_toy'))\n"
+        "import sys\nfrom pathlib import Path\nfrom tools import headless, pages\n"
+        f"pages.NOTEBOOKS = Path({str(folder)!r})\nsys.exit(headless.run('00_toy'))\n"
     )
 
     def write(*sources):
@@ -57,14 +59,42 @@ def lesson(tmp_path, monkeypatch):
     return write
 
 
-def test_run_streams_progress_and_lists_what_it_left(lesson, capsys, tmp_path):
-    source = TOY_LESSON.replace("ROUNDS", "2")
-    lesson(source)
-    assert headless.run("00_toy", "smoke") == 0
-    out = capsys.readouterr().out
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Run a lesson once, with folders relative to where the command is typed.
+
+    It is saved in its page, and its picture in the gallery. Gives the home of all folders, and
+    what was printed.
+    """
+    home = tmp_path_factory.mktemp("home")
+    for name in "note books", "typed/data", "project/outputs/gallery":
+        (home / name).mkdir(parents=True)
+    book = notebook(
+        TOY_LESSON.replace("ROUNDS", "2"),
+        "import os\nprint(os.environ['DATA_DIR'])",
+        "(trainer.folder / 'training_small.gif').write_bytes(b'a picture');",
+    )
+    book.metadata |= {"lesson": {"outline": "own"}, "widgets": {}}
+    book.cells[1].metadata |= {"jupyter": {"source_hidden": True}, "tags": ["long"]}
+    nbformat.write(book, home / "note books" / "00_toy.ipynb")
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(pages, "NOTEBOOKS", home / "note books")
+        patch.setattr(headless, "ROOT", home / "project")
+        patch.chdir(home / "typed")
+        for name in "PRECISION", "RESTART", "STANDIN":
+            patch.delenv(name, raising=False)
+        for name, value in {"PYTHONPATH": ROOT, "OUTPUT_DIR": "here", "DATA_DIR": "data"}.items():
+            patch.setenv(name, str(value))
+        assert headless.run("00_toy", "smoke", to_page=True, to_gallery=True) == 0
+    return home, printed.getvalue()
+
+
+def test_run_streams_progress_and_lists_what_it_left(finished):
+    home, out = finished
     assert re.search(r"round 1/2 · .* left · d_loss .* g_loss .* D\(x\) ", out)
     assert "round 2/2" in out
-    folder = tmp_path / "outputs" / "00_toy" / "smoke"
+    folder = home / "typed" / "here" / "00_toy" / "smoke"
     for name in "00_toy.ipynb", "history.csv", "metrics.json":
         assert name in out
         assert (folder / name).exists()
@@ -75,53 +105,41 @@ def test_run_streams_progress_and_lists_what_it_left(lesson, capsys, tmp_path):
     assert len(json.dumps(panels)) < 50_000
 
 
-def test_relative_folders_are_relative_to_where_the_command_was_typed(
-    lesson, tmp_path, monkeypatch
-):
-    (tmp_path / "typed" / "data").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "typed")
-    monkeypatch.setenv("OUTPUT_DIR", "here")
-    monkeypatch.setenv("DATA_DIR", "data")
-    lesson(TOY_LESSON.replace("ROUNDS", "1"), "from utils import fetch\nfetch.in_data_dir('a')")
-    assert headless.run("00_toy", "smoke") == 0
-    assert (tmp_path / "typed/here/00_toy/smoke/00_toy.ipynb").exists()
-    assert (tmp_path / "typed/here/00_toy/smoke/history.csv").exists()
+def test_relative_folders_are_relative_to_where_the_command_was_typed(finished):
+    home, out = finished
+    assert f"\n{(home / 'typed' / 'data').resolve()}\n" in out
+    assert (home / "typed/here/00_toy/smoke/history.csv").exists()
 
 
-def test_a_page_is_saved_with_outputs_and_counts_and_nothing_volatile(lesson, tmp_path):
-    lesson(TOY_LESSON.replace("ROUNDS", "1"), "print('second')")
-    assert headless.run("00_toy", "smoke", to_page=True) == 0
-    page = nbformat.read(tmp_path / "note books" / "00_toy.ipynb", 4)
+def test_a_page_is_saved_with_outputs_and_counts_and_nothing_volatile(finished):
+    page = nbformat.read(finished[0] / "note books" / "00_toy.ipynb", 4)
     code = page.cells[1:]
-    assert [cell.execution_count for cell in code] == [1, 2]
-    assert code[1].outputs[0].text == "second\n"
-    assert all(cell.metadata == {} for cell in page.cells)
+    assert [cell.execution_count for cell in code] == [1, 2, 3]
+    assert code[1].outputs[0].text.endswith("data\n")
     assert all(not o.get("metadata") for cell in code for o in cell.outputs)
     assert page.metadata["language_info"] == {"name": "python"}
+    assert page.metadata["lesson"] == {"outline": "own"}
+    assert "widgets" not in page.metadata
+    folded = {"jupyter": {"source_hidden": True}, "tags": ["long"]}
+    assert [cell.metadata for cell in page.cells] == [{}, folded, {}, {}]
 
 
-def test_the_gallery_takes_the_picture_and_leaves_the_page(lesson, tmp_path, monkeypatch):
-    (tmp_path / "outputs" / "gallery").mkdir(parents=True)
-    monkeypatch.setattr(headless, "ROOT", tmp_path)
-    lesson(
-        TOY_LESSON.replace("ROUNDS", "1"),
-        "(trainer.folder / 'training_small.gif').write_bytes(b'a picture')",
-    )
-    before = (tmp_path / "note books" / "00_toy.ipynb").read_bytes()
-    assert headless.run("00_toy", "smoke", to_gallery=True) == 0
-    assert (tmp_path / "outputs" / "gallery" / "00_toy.gif").read_bytes() == b"a picture"
-    assert (tmp_path / "note books" / "00_toy.ipynb").read_bytes() == before
+def test_the_gallery_takes_the_picture(finished):
+    picture = finished[0] / "project" / "outputs" / "gallery" / "00_toy.gif"
+    assert picture.read_bytes() == b"a picture"
 
 
 def test_a_cell_that_fails_is_shown_and_the_rest_is_saved(lesson, capsys, tmp_path):
     lesson("print('before')", "raise KeyError('on purpose')", "print('never')")
-    assert headless.run("00_toy", "smoke") == 1
+    before = (tmp_path / "note books" / "00_toy.ipynb").read_bytes()
+    assert headless.run("00_toy", "smoke", to_page=True, to_gallery=True) == 1
     captured = capsys.readouterr()
     assert "before" in captured.out
     assert "never" not in captured.out
     assert "KeyError: 'on purpose'" in captured.err
     saved = nbformat.read(tmp_path / "outputs" / "00_toy" / "smoke" / "00_toy.ipynb", 4)
     assert saved.cells[2].outputs[0].ename == "KeyError"
+    assert (tmp_path / "note books" / "00_toy.ipynb").read_bytes() == before
 
 
 @pytest.mark.fault(
@@ -147,6 +165,8 @@ def test_an_interrupted_run_says_how_far_it_came_and_goes_on(lesson, tmp_path):
     out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
     assert f"Going on after round {done} of {done + 1}" in out
     assert f"done, {done + 1} of {done + 1} rounds" in out
+    page = nbformat.read(tmp_path / "note books" / "00_toy.ipynb", 4)
+    assert not any(cell.outputs for cell in page.cells[1:])  # it stays as it was
 
 
 @pytest.mark.fault("kernel killed", "says so; its rounds are there", lost="the round in progress")
@@ -237,7 +257,7 @@ def test_a_gpu_decides_by_its_compute_capability(capabilities, expected, monkeyp
 
 def test_a_lesson_broken_on_purpose_fails(tmp_path):
     """A wrong shape, and a cell that raises, as `make test` would run them."""
-    book = nbformat.read(pages.NOTEBOOKS / "02_dcgan.ipynb", 4)
+    book = pages.Page("02_dcgan").notebook
     last = next(i for i, cell in enumerate(book.cells) if "summary(generator)" in cell.source)
     book.cells = book.cells[: last + 1]
     wrong = next(cell for cell in book.cells if "*enlarge(2 * WIDTH)" in cell.source)
@@ -290,7 +310,7 @@ def colab(tmp_path):
 
 
 def first_cells():
-    return [cell.source for cell in pages.cells("02_dcgan")[:2]]
+    return [cell.source for cell in pages.Page("02_dcgan").code[:2]]
 
 
 def test_colab_without_an_address_says_what_to_set(colab):
@@ -352,7 +372,14 @@ def test_address_goes_to_cells_badges_readme_and_citation(tmp_path, monkeypatch)
     address = "https://github.com/somebody/gan-lessons"
     text = re.sub(r'address = ".*"', f'address = "{address}"', pyproject.read_text())
     pyproject.write_text(text)
+    folded = {"jupyter": {"source_hidden": True}, "tags": ["long"]}
+    with_metadata = pages.Page(tmp_path / "notebooks" / "04_lsgan.ipynb")
+    with_metadata.notebook.metadata["lesson"] = {"edition": 3}
+    with_metadata.code[0].metadata |= folded
+    with_metadata.save()
     assert project.address() == 0
+    found = pages.Page(with_metadata.path)
+    assert (found.facts, found.code[0].metadata) == ({"edition": 3}, folded)
     before = (ROOT / "notebooks" / "02_dcgan.ipynb").read_text()
     page = tmp_path / "notebooks" / "02_dcgan.ipynb"
     book = nbformat.read(page, 4)
@@ -370,8 +397,8 @@ def test_address_goes_to_cells_badges_readme_and_citation(tmp_path, monkeypatch)
 
 def test_the_address_stands_everywhere_as_in_pyproject():
     here = project.project_address()
-    for lesson in pages.LESSONS:
-        assert f'ADDRESS = "{here}"' in pages.cells(lesson)[0].source
+    for lesson in pages.lessons():
+        assert f'ADDRESS = "{here}"' in pages.Page(lesson).code[0].source
 
 
 def test_make_help_lists_every_target():

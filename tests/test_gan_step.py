@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import pages
+from tools import pages
 from utils import steps
 
 
@@ -20,7 +20,7 @@ def lesson(request):
 def page(lesson, monkeypatch):
     monkeypatch.setenv("PRESET", "quick")
     keras.utils.set_random_seed(1)
-    return pages.definitions(lesson, {*pages.PARTS, "cross_entropy", "stride_2"})
+    return pages.Page(lesson).definitions("train_step")
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_real_and_fake_are_batches_of_their_own_and_z_is_fresh(page, real, monke
 def test_every_call_of_a_network_says_training(lesson):
     """Without it a step leaves batch normalisation in the mode that Keras happens to choose."""
     calls = []
-    for cell in pages.cells(lesson):
+    for cell in pages.Page(lesson).code:
         for node in ast.walk(ast.parse(cell.source)):
             name = getattr(getattr(node, "func", None), "id", "")
             if isinstance(node, ast.Call) and name in ("generator", "discriminator", "averaged"):

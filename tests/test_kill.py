@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests import pages
+from tools import pages
 
 ROOT = Path(__file__).parent.parent
-TRAINED = [n for n in pages.LESSONS if n != "03_latent_space"]
+TRAINED = [n for n in pages.lessons() if n != "03_latent_space"]
 KILLED = pytest.mark.fault(
     "process killed (SIGKILL), anywhere in a round or in the midst of a save",
     "goes on; weights, pool, frames and history equal the straight run's, bit for bit",

@@ -36,7 +36,7 @@ def test_a_record_is_a_finished_run(recorded, capsys):
         (trainer.parts, recorded.parts),
         (trainer.averaged, recorded.averaged),
     ):
-        variables = networks["generator"].variables, recorded["generator"].variables
+        variables = networks["generator"].variables, kept["generator"].variables
         for a, b in zip(*variables, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)  # half precision
     assert len(trainer.frames) == 3

@@ -191,9 +191,11 @@ def test_a_full_disk_leaves_the_file_that_was_there(folder):
     try:
         with pytest.raises(OSError), run.explained(folder, 3):  # noqa: PT011
             run.save_round(folder, 3, {"x": np.zeros(5000)}, FRAME)
-        with pytest.raises(OSError, match="Round 3 could not be saved in outputs/toy/smoke: File"):
-            with run.explained(folder, 3):
-                run.write_metrics(folder, {"b": "long" * 1000})
+        named = pytest.raises(
+            OSError, match="Round 3 could not be saved in outputs/toy/smoke: File"
+        )
+        with named, run.explained(folder, 3):
+            run.write_metrics(folder, {"b": "long" * 1000})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert run.read_metrics(folder) == {"a": 1}

@@ -3,26 +3,21 @@
 import json
 import re
 
-import nbformat
 import pytest
 
-from tests import pages
+from tools import pages
 
-pytestmark = pytest.mark.parametrize("lesson", pages.LESSONS)
+pytestmark = pytest.mark.parametrize("lesson", pages.lessons())
 
 
 def solution(lesson):
-    return nbformat.read(pages.NOTEBOOKS / "solutions" / f"{lesson}.ipynb", as_version=4)
-
-
-def sources(cells, kind):
-    return [cell.source for cell in cells if cell.cell_type == kind]
+    return pages.Page(pages.NOTEBOOKS / "solutions" / f"{lesson}.ipynb")
 
 
 def test_each_exercise_has_its_answer(lesson):
-    tasks = next(t for t in pages.cells(lesson, "markdown") if t.source.startswith("## Try it"))
-    exercises = re.findall(r"^\d\. (.+)$", tasks.source, re.MULTILINE)
-    page = "\n".join(sources(solution(lesson).cells, "markdown"))
+    tasks = next(text for text in pages.Page(lesson).texts if text.startswith("## Try it"))
+    exercises = re.findall(r"^\d\. (.+)$", tasks, re.MULTILINE)
+    page = "\n".join(solution(lesson).texts)
     assert re.findall(r"^## (\d) · .+$\n+> (.+)$", page, re.MULTILINE) == [
         (str(number), text) for number, text in enumerate(exercises, start=1)
     ]
@@ -30,11 +25,11 @@ def test_each_exercise_has_its_answer(lesson):
 
 
 def test_solutions_are_saved_with_what_they_show_or_say_so(lesson):
-    code = [cell for cell in solution(lesson).cells if cell.cell_type == "code"]
-    assert code[0].source == pages.cells(lesson)[0].source
+    code = solution(lesson).code
+    assert code[0].source == pages.Page(lesson).code[0].source
     assert max(len(line) for cell in code for line in cell.source.splitlines()) <= 88
     outputs = [output for cell in code for output in cell.outputs]
-    if "saved without what it shows" in solution(lesson).cells[0].source:
+    if "saved without what it shows" in solution(lesson).texts[0]:
         assert not outputs
         return
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
@@ -46,7 +41,7 @@ def test_solutions_are_saved_with_what_they_show_or_say_so(lesson):
 
 
 def test_links_resolve(lesson):
-    text = "\n".join(sources(solution(lesson).cells, "markdown"))
+    text = "\n".join(solution(lesson).texts)
     assert f"](../{lesson}.ipynb)" in text
     for target in re.findall(r"\]\((?!http)([^)#]+)", text):
         assert (pages.NOTEBOOKS / "solutions" / target).exists(), target

@@ -5,8 +5,8 @@ import nbformat
 import pytest
 import tensorflow as tf
 
-from tests import pages, toy
-from tools import project, student
+from tests import toy
+from tools import pages, project, student
 
 
 @pytest.mark.parametrize("lesson", student.STARS)
@@ -19,10 +19,22 @@ def test_the_copy_lacks_what_is_to_be_written(lesson, tmp_path):
     compile(text, lesson, "exec")
     for name in student.STARS[lesson]:
         assert text.count(f'raise NotImplementedError("write {name}")') == 1
-    original = pages.cells(lesson)
+    original = pages.Page(lesson).code
     checks = [c for c in code if "student.check(" in c.source]
     assert checks
     assert len(code) == len(original) + len(checks)
+
+
+def test_the_copy_keeps_what_is_folded_and_what_the_page_says(tmp_path, monkeypatch):
+    folded = {"jupyter": {"source_hidden": True}, "tags": ["long"]}
+    page = pages.Page("04_lsgan")
+    page.notebook.metadata["lesson"] = {"edition": 3}
+    page.code[1].metadata |= folded
+    page.save(tmp_path / "04_lsgan.ipynb")
+    monkeypatch.setattr(pages, "NOTEBOOKS", tmp_path)
+    copy = pages.Page(student.write("04_lsgan", tmp_path))
+    assert copy.facts == {"edition": 3}
+    assert copy.code[1].metadata == folded
 
 
 def test_somebodys_work_is_not_written_over(tmp_path):
@@ -46,9 +58,9 @@ def test_a_lesson_without_a_copy_is_named(capsys):
 def page():
     """The names of lesson 02's page, as they are when its step is checked."""
     keras.utils.set_random_seed(1)
-    changes = [("BATCH_SIZE = 32", "BATCH_SIZE = 8")]
-    found = pages.definitions("02_dcgan", {*pages.PARTS, "cross_entropy", "stride_2"}, changes)
-    return vars(found) | {"dataset": toy.data()}
+    lesson = pages.Page("02_dcgan")
+    lesson.set(BATCH_SIZE=8)
+    return vars(lesson.definitions("train_step")) | {"dataset": toy.data()}
 
 
 def answers(page, capsys, lesson="02_dcgan", **written):
@@ -93,7 +105,7 @@ def test_what_is_wrong_is_said(page, capsys):
 
 
 def test_targets_that_are_exchanged_are_told_though_they_are_equal(capsys):
-    page = vars(pages.definitions("04_lsgan", {*pages.PARTS, *"ABC", "cross_entropy"}))
+    page = vars(pages.Page("04_lsgan").definitions(*student.LOSSES))
     targets = {name: page[name] for name in "ABC"}
     right = {name: page[name] for name in student.LOSSES}
     compiled = tf.function(page["generator_loss"])

@@ -6,38 +6,36 @@ python -m tests.train_page LESSON ROUNDS FILE
 import json
 import sys
 
+import imageio.v3 as iio
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tests import pages
-from tools import exercises
+from tools import pages
 from utils import training
 
-TRAININGS = {"09_srgan": 2}  # the others have one
+ROUNDS = {"09_srgan": ("MSE_ROUNDS", "GAN_ROUNDS")}
+LAST = {"09_srgan": "second = "}  # in the cell of the last training
+
+
+def state_of(trainer):
+    """Return all that a training leaves, but for seconds."""
+    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in trainer.history]
+    found = {k: np.asarray(v) for k, v in trainer.variables.items()}
+    found["frames"] = np.stack([iio.imread(path) for path in trainer.frames])
+    found["history"] = np.array(json.dumps(rows))
+    return {f"{trainer.lesson}/{k}": v for k, v in found.items()}
 
 
 def main(lesson, rounds, file):
     """Execute the page's cells until its trainings are done."""
     plt.switch_backend("agg")
-    fit, trained = training.Trainer.fit, []
-
-    def longer(trainer, dataset, _, *arguments, **options):
-        fit(trainer, dataset, rounds, *arguments, **options)
-        trained.append(trainer)
-        return trainer.history
-
-    training.Trainer.fit = longer
-    names = {"__name__": "__main__"}
-    for number, cell in enumerate(pages.cells(lesson)[1:]):
-        exercises.execute(cell.source, f"<{lesson} {number}>", names)
-        if len(trained) == TRAININGS.get(lesson, 1):
-            break
-    state = {}
-    for trainer in trained:
-        found = {k: np.asarray(v) for k, v in trainer.variables.items()}
-        rows = [{k: v for k, v in row.items() if k != "seconds"} for row in trainer.history]
-        found |= {"frames": np.stack(trainer.frames), "history": np.array(json.dumps(rows))}
-        state |= {f"{trainer.lesson}/{k}": v for k, v in found.items()}
+    page, state = pages.Page(lesson), {}
+    page.set(**dict.fromkeys(ROUNDS.get(lesson, ("ROUNDS",)), rounds))
+    names = page.execute({}, until=[LAST.get(lesson, "trainer.fit(")])
+    for found in names.values():
+        if isinstance(found, training.Trainer):
+            state |= state_of(found)
+    assert state, f"{lesson} keeps no Trainer in a name"
     np.savez(file, **state)
 
 

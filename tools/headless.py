@@ -18,15 +18,10 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+from tools import pages
 from utils.options import OPTIONS, ROOT, option, output_dir
 
-NOTEBOOKS = ROOT / "notebooks"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-
-
-def lessons() -> list[str]:
-    """Return the names of the lessons, in order."""
-    return sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 
 
 def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool = False) -> int:
@@ -44,8 +39,8 @@ def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool =
     Raises:
         ValueError: an unknown lesson, or an option that is not allowed.
     """
-    if lesson not in lessons():
-        raise ValueError(f"LESSON={lesson!r} is not known. Known: {', '.join(lessons())}.")
+    if lesson not in pages.lessons():
+        raise ValueError(f"LESSON={lesson!r} is not known. Known: {', '.join(pages.lessons())}.")
     if preset:
         os.environ["PRESET"] = preset
     for name in OPTIONS:
@@ -54,23 +49,21 @@ def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool =
         if os.environ.get(name):
             os.environ[name] = str(Path(os.environ[name]).expanduser().resolve())
     began, error = time.time(), ""
-    page = NOTEBOOKS / f"{lesson}.ipynb"
-    notebook = nbformat.read(page, as_version=4)
-    client = _Headless(notebook, resources={"metadata": {"path": str(NOTEBOOKS)}})
+    page = pages.Page(lesson)
+    client = page.client(_Headless)
     try:
         client.execute()
     except (CellExecutionError, DeadKernelError) as failure:
         error = str(failure)
     folder = output_dir() / lesson / (client.folder or _default_folder())
     folder.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, folder / page.name)
+    page.save(folder / page.path.name)
     finished = not error and not client.interrupted
     if to_page and finished:
-        save_page(notebook, page)
+        page.clean()
+        page.save()
     if to_gallery and finished:
-        for made, kept in ("training_small.gif", f"{lesson}.gif"), (f"{lesson}.png",) * 2:
-            if (folder / made).exists():
-                shutil.copy(folder / made, ROOT / "outputs/gallery" / kept)
+        _copy_pictures(folder, lesson)
     _report(folder, time.time() - began)
     if error:
         shown = error if sys.stderr.isatty() else COLOURS.sub("", error)
@@ -79,25 +72,11 @@ def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool =
     return 130 if client.interrupted else 0
 
 
-def save_page(notebook: nbformat.NotebookNode, page: Path) -> None:
-    """Write a notebook without what changes from run to run, but with outputs and counts."""
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
-    for cell in notebook.cells:
-        cell.metadata = {}
-        for output in cell.get("outputs", ()):
-            output.get("metadata", {}).pop("panel", None)
-    nbformat.write(notebook, page)
-
-
 class _Headless(NotebookClient):
     """Streams text and the live panel; an interrupt ends the cell, then the run."""
 
     def __init__(self, notebook: nbformat.NotebookNode, **options: Any) -> None:
-        super().__init__(notebook, timeout=None, coalesce_streams=True, **options)
-        self.extra_arguments = ["--log-level=40"]  # newer kernels warn about their transport
+        super().__init__(notebook, **options)
         self.interrupted = self.line_open = False
         self.folder = ""
 
@@ -136,6 +115,12 @@ class _Headless(NotebookClient):
     def _print(self, text: str) -> None:
         print("\n" * self.line_open + text, end="", flush=True)
         self.line_open = False
+
+
+def _copy_pictures(folder: Path, lesson: str) -> None:
+    for made, kept in ("training_small.gif", f"{lesson}.gif"), (f"{lesson}.png",) * 2:
+        if (folder / made).exists():
+            shutil.copy(folder / made, ROOT / "outputs/gallery" / kept)
 
 
 def _default_folder() -> str:

@@ -65,10 +65,10 @@ def gallery(*names: str) -> int:
 
 
 def _from_records(names: tuple[str, ...], **kept: bool) -> int:
-    from tools import headless
+    from tools import headless, pages
 
     os.environ["STANDIN"] = "never"  # a page shows real data
-    return max(headless.run(name, "long", **kept) for name in names or headless.lessons())
+    return max(headless.run(name, "long", **kept) for name in names or pages.lessons())
 
 
 def record(folder: str) -> int:
@@ -96,27 +96,27 @@ def project_address() -> str:
 
 def address() -> int:
     """Copy the address to the first cell and the badge of each page, README and CITATION.cff."""
+    from tools import pages
+
     here = project_address()
     for file in ROOT.glob("notebooks/**/*.ipynb"):
-        page = json.loads(file.read_text(encoding="utf-8"))
-        title = [line.rstrip("\n") for line in page["cells"][0]["source"]]
-        title = "\n".join(line for line in title if not line.startswith(BADGE)).rstrip()
+        page = pages.Page(file)
+        title = page.notebook.cells[0]
+        lines = [line for line in title.source.splitlines() if not line.startswith(BADGE)]
+        title.source = "\n".join(lines).rstrip()
         if here.startswith(GITHUB):
             path = f"{here.removeprefix(GITHUB)}/blob/main/{file.relative_to(ROOT).as_posix()}"
-            title += f"\n\n{BADGE}(https://colab.research.google.com/github/{path})"
-        page["cells"][0]["source"] = title.splitlines(keepends=True)
-        text = json.dumps(page, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-        quoted = json.dumps(json.dumps(here))[1:-1]
-        _replace(file, text, r'(?<=ADDRESS = )\\"[^"]*"', quoted)
-    readme, citation = ROOT / "README.md", ROOT / "CITATION.cff"
-    _replace(readme, readme.read_text(encoding="utf-8"), r"(?<=git clone )\S+", here or "ADDRESS")
-    text = citation.read_text(encoding="utf-8")
-    _replace(citation, text, r'(?<=repository-code: )".*"', json.dumps(here))
+            title.source += f"\n\n{BADGE}(https://colab.research.google.com/github/{path})"
+        page.set(ADDRESS=here)
+        page.save()
+    _replace(ROOT / "README.md", r"(?<=git clone )\S+", here or "ADDRESS")
+    _replace(ROOT / "CITATION.cff", r'(?<=repository-code: )".*"', json.dumps(here))
     print(f"The address is {here!r} in every lesson, README.md and CITATION.cff.")
     return 0
 
 
-def _replace(file: Path, text: str, pattern: str, value: str) -> None:
+def _replace(file: Path, pattern: str, value: str) -> None:
+    text = file.read_text(encoding="utf-8")
     file.write_text(re.sub(pattern, lambda _: value, text), encoding="utf-8")
 
 

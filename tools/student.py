@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 import numpy as np
 
-from utils.options import ROOT
+from tools import pages
 
 LOSSES = ("discriminator_loss", "generator_loss")
 STARS = {
@@ -27,7 +27,7 @@ STARS = {
 }
 
 
-def write(lesson: str, folder: Path = ROOT / "notebooks") -> Path:
+def write(lesson: str, folder: Path = pages.NOTEBOOKS) -> Path:
     """Write the copy and return its path.
 
     Raises:
@@ -39,11 +39,13 @@ def write(lesson: str, folder: Path = ROOT / "notebooks") -> Path:
     path = folder / f"student_{lesson}.ipynb"
     if path.exists():
         raise FileExistsError(f"{path.name} is there already. Rename or delete it first.")
-    page, cells = _page(lesson), []
-    for cell in page.cells:
+    page = pages.Page(lesson)
+    cells = []
+    for cell in page.notebook.cells:
         cells.append(cell)
         if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
+            cell.outputs = []
+            cell.execution_count = None
             names = [n.name for n in _functions(cell.source) if n.name in STARS[lesson]]
             cell.source = _without_bodies(cell.source, names)
             if names:
@@ -52,8 +54,8 @@ def write(lesson: str, folder: Path = ROOT / "notebooks") -> Path:
                 cells.append(nbformat.v4.new_code_cell(f"from tools import student\n\n{call}"))
     for number, cell in enumerate(cells):
         cell.id = f"cell-{number:02d}"
-    page.cells = cells
-    nbformat.write(page, path)
+    page.notebook.cells = cells
+    page.save(path)
     return path
 
 
@@ -80,10 +82,6 @@ def check(lesson: str, page: dict[str, Any], *names: str) -> None:
         print(f"{name}: {words or 'right'}")
 
 
-def _page(lesson: str) -> nbformat.NotebookNode:
-    return nbformat.read(ROOT / "notebooks" / f"{lesson}.ipynb", as_version=4)
-
-
 def _functions(source: str) -> list[ast.FunctionDef]:
     return [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
 
@@ -99,13 +97,12 @@ def _without_bodies(source: str, names: list[str]) -> str:
 
 def _original(lesson: str, name: str, page: dict[str, Any]) -> Any:
     """Return the lesson's function, over the networks of the copy."""
-    for cell in _page(lesson).cells:
-        if cell.cell_type == "code":
-            for node in _functions(cell.source):
-                if node.name == name:
-                    space = dict(page)
-                    exec(ast.get_source_segment(cell.source, node), space)
-                    return space[name]
+    for cell in pages.Page(lesson).code:
+        for node in _functions(cell.source):
+            if node.name == name:
+                space = dict(page)
+                exec(ast.get_source_segment(cell.source, node), space)
+                return space[name]
     raise ValueError(f"{lesson} has no function {name}.")
 
 
