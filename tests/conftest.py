@@ -12,6 +12,11 @@ KERAS_HOME = tempfile.mkdtemp(prefix="keras-")
 before = os.environ.get("KERAS_HOME")
 os.environ["KERAS_HOME"] = KERAS_HOME
 import keras  # noqa: E402, F401
+import tensorflow as tf  # noqa: E402
+
+# Two devices for the tests of several; all others use the first.
+CPU = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 if before is None:
     del os.environ["KERAS_HOME"]
@@ -47,7 +52,7 @@ def pytest_terminal_summary(terminalreporter, config):
 
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path, monkeypatch):
-    for name in ("PRECISION", "RESTART", "STANDIN"):
+    for name in ("PRECISION", "RESTART", "STANDIN", "DEVICES", "XLA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "outputs"))
     monkeypatch.setenv("PRESET", "smoke")
@@ -56,7 +61,7 @@ def _own_folders(tmp_path, monkeypatch):
 @pytest.fixture
 def in_float32():
     """Set the precision of training back after a test that calls `runtime.start`."""
-    from utils import runtime
+    from utils import device
 
     yield
-    runtime._training_precision = "float32"
+    device._training_precision = "float32"

@@ -41,21 +41,29 @@ def kill(running, output, rng):
         if len(new) >= rounds:
             if not saving:
                 time.sleep(rng.random() * 0.2)
-            elif not list(output.rglob("saving.npz")):
+            elif not list(output.rglob("*.npz.saving")):
                 continue
             running.kill()
             running.wait()
-            return bool(list(output.rglob("saving.npz")))
+            return bool(list(output.rglob("*.npz.saving")))
         time.sleep(0.0005)
     return None
 
 
-def check(arguments, tmp_path, kills, rounds):
+def toy(rounds, output, file):
+    return ["-m", "tests.toy", f"{rounds},{output},{file}"]
+
+
+def page(lesson):
+    return lambda rounds, output, file: ["-m", "tests.train_page", lesson, str(rounds), str(file)]
+
+
+def check(command_for, tmp_path, kills, rounds):
     """Train straight, and with kills; compare everything. Returns what each kill met."""
-    found, rng = {}, random.Random(str(arguments))
+    found, rng = {}, random.Random(str(command_for(rounds, "", "")))
     for name in "straight", "killed":
         output, file, met = tmp_path / name, tmp_path / f"{name}.npz", []
-        command = [*arguments, str(rounds), str(file)]
+        command = command_for(rounds, output, file)
         while name == "killed" and len(met) < kills:
             met.append(kill(process(command, output), output, rng))
             assert met[-1] is not None, "it ended before it was killed: more rounds are needed"
@@ -75,13 +83,13 @@ def check(arguments, tmp_path, kills, rounds):
 
 @KILLED
 def test_three_kills(tmp_path, record_property):
-    record_property("tried", len(check(["-m", "tests.toy"], tmp_path, 3, 12)))
+    record_property("tried", len(check(toy, tmp_path, 3, 12)))
 
 
 @KILLED
 @pytest.mark.slow
 @pytest.mark.parametrize("lesson", TRAINED)
 def test_kills(lesson, tmp_path, record_property):
-    met = check(["-m", "tests.train_page", lesson], tmp_path, 5, 16)
+    met = check(page(lesson), tmp_path, 5, 16)
     record_property("tried", len(met))
     print(f"{lesson}: killed {len(met)} times, {sum(met)} of them in the midst of a save")

@@ -32,7 +32,7 @@ def test_a_record_is_a_finished_run(recorded, capsys):
     history = toy.fit(trainer, 2)
     assert "Record of" in capsys.readouterr().out
     assert history == recorded.history
-    for networks, recorded in (
+    for networks, kept in (
         (trainer.parts, recorded.parts),
         (trainer.averaged, recorded.averaged),
     ):

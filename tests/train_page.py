@@ -20,8 +20,8 @@ LAST = {"09_srgan": "second = "}  # in the cell of the last training
 def state_of(trainer):
     """Return all that a training leaves, but for seconds."""
     rows = [{k: v for k, v in row.items() if k != "seconds"} for row in trainer.history]
-    found = {k: np.asarray(v) for k, v in trainer.variables.items()}
-    found["frames"] = np.stack([iio.imread(path) for path in trainer.frames])
+    found = trainer.state.values()
+    found |= {f"frame/{i}": iio.imread(path) for i, path in enumerate(trainer.frames)}
     found["history"] = np.array(json.dumps(rows))
     return {f"{trainer.lesson}/{k}": v for k, v in found.items()}
 

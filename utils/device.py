@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -164,10 +165,15 @@ def set_strategy() -> None:
     DEVICES=all takes all GPUs, or where there are none all logical CPU devices.
     """
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    wanted = [device.name for device in devices] if option("DEVICES") == "all" else []
-    if len(wanted) > 1 or replicas() > 1:
-        strategy = tf.distribute.MirroredStrategy(wanted) if len(wanted) > 1 else None
-        tf.distribute.experimental_set_strategy(strategy)
+    if option("DEVICES") == "all" and len(devices) > 1:
+        tf.distribute.experimental_set_strategy(_mirrored(tuple(d.name for d in devices)))
+    elif replicas() > 1:
+        tf.distribute.experimental_set_strategy(None)
+
+
+@functools.cache  # two of one kind in a process would number their messages alike
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def replicas() -> int:

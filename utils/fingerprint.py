@@ -29,6 +29,7 @@ PASS_ON = {"Identity", "StopGradient", "PreventGradient"}  # one input, one outp
 READS = {"ReadVariableOp", "VariableShape", "VarIsInitializedOp"}
 READS |= {"ResourceGather", "ResourceGatherNd"}
 CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
+COLLECTIVES = {"CollectiveReduceV2", "CollectiveAllToAllV2", "CollectiveGatherV2"}  # of devices
 PYTHON = {"PyFunc", "EagerPyFunc", "PyFuncStateless"}
 
 
@@ -60,12 +61,15 @@ def computed(graph: tf.Graph, owned: dict[str, Any]) -> str:
         for name, variable in owned.items()
         for i, copy in enumerate(device.copies(variable))
     }
-    others = {id(v.handle): v for v in graph.variables if id(v.handle) not in names}
+    every = [copy for variable in graph.variables for copy in device.copies(variable)]
+    others = {id(copy.handle): copy for copy in every if id(copy.handle) not in names}
     walk = _Walk()
     given = {}
     for outer, inner in graph.captures:
         if id(outer) in names:
             given[inner.ref()] = digest("owned", names[id(outer)])
+        elif all(op.type in COLLECTIVES for op in inner.consumers()):
+            given[inner.ref()] = digest("the order of collectives")
         else:
             given[inner.ref()] = _by_value(outer, others.get(id(outer)), walk)
     free = [tensor for tensor in graph.inputs if tensor.ref() not in given]
@@ -124,6 +128,8 @@ class _Walk:
                 found = [hashes.get(op.outputs[0].ref(), digest("nothing"))]
             elif op.type in PASS_ON:
                 found = inputs[:1]
+            elif op.type in COLLECTIVES:  # its other inputs are numbered anew at each trace
+                found = [digest("collective", inputs[0])]
             elif op.type in CALLS:  # what it calls might as well stand here
                 inner = _function(graph, op.get_attr("f").name)
                 found = self.through(inner, _bound(inner, inputs))

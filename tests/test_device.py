@@ -1,0 +1,258 @@
+"""Precision, and several devices that compute what one would with the whole batch."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import toy
+from tools import pages
+from utils import datasets, device, fingerprint, layers, runtime, steps, training
+
+
+@pytest.fixture
+def two(monkeypatch):
+    """Two logical CPU devices (conftest.py made them) share every batch."""
+    monkeypatch.setenv("DEVICES", "all")
+    device.set_strategy()
+    assert device.replicas() == 2
+    yield
+    tf.distribute.experimental_set_strategy(None)
+
+
+# Precision
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ([(9, 0)], "bfloat16"),  # H100
+        ([(8, 0)], "bfloat16"),  # A100
+        ([(7, 5)], "float32"),  # T4
+        ([(7, 0)], "float32"),  # V100
+        ([None], "float32"),  # not of NVIDIA
+        ([(8, 0), (7, 5)], "float32"),
+    ],
+)
+def test_a_gpu_decides_by_its_compute_capability(capabilities, expected, monkeypatch):
+    details = [{"compute_capability": found} if found else {} for found in capabilities]
+    monkeypatch.setattr(device, "GPUS", range(len(details)))
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda i: details[i])
+    assert device.fastest_precision() == expected
+
+
+def test_float16_is_not_offered(monkeypatch):
+    monkeypatch.setenv("PRECISION", "float16")
+    with pytest.raises(ValueError, match="Use one of: auto, float32, bfloat16"):
+        runtime.start(1)
+
+
+def test_precision_is_a_switch_of_the_block_only():
+    def switched():
+        options = tf.config.optimizer.get_experimental_options()
+        return options.get(device.ONEDNN_BFLOAT16, False)
+
+    assert not switched()
+    with device.precision("bfloat16"):
+        assert switched()
+        with device.precision("float32"):
+            assert not switched()
+        assert switched()
+    assert not switched()
+
+
+def test_on_a_gpu_all_layers_take_it_and_outputs_are_float32(monkeypatch):
+    monkeypatch.setattr(device, "GPUS", ["one"])
+    inner = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(4)])
+    network = keras.Sequential([inner, keras.layers.Dense(3), keras.layers.Dense(2)])
+    network.build((None, 4))
+    with device.precision("bfloat16", [network]):
+        dtypes = {layer.compute_dtype for layer in device.inner_layers(network)}
+        outputs = network(np.ones((1, 4)))
+    assert dtypes == {"bfloat16"}
+    assert outputs.dtype == "float32"
+    assert {layer.compute_dtype for layer in device.inner_layers(network)} == {"float32"}
+    assert network.layers[-1].kernel.dtype == "float32"
+
+
+def penalised(network, images):
+    """The gradient of a gradient penalty (WGAN-GP's): a second derivative."""
+    with tf.GradientTape() as tape:
+        with tf.GradientTape() as inner:
+            inner.watch(images)
+            answers = network(images, training=True)
+        slopes = inner.gradient(answers, images)
+        norm = tf.sqrt(tf.reduce_sum(slopes**2, axis=(1, 2, 3)) + 1e-12)
+        loss = tf.reduce_mean((norm - 1) ** 2)
+    found = tape.gradient(loss, network.trainable_variables)
+    return np.concatenate([np.ravel(g) for g in found if g is not None])
+
+
+@pytest.mark.parametrize(("gpus", "error"), [([], 0.05), (["one"], 0.05)], ids=["CPU", "GPU"])
+def test_a_second_derivative_in_each_precision(gpus, error, monkeypatch):
+    """On a CPU without bfloat16 units the switch changes nothing."""
+    keras.utils.set_random_seed(1)
+    network = layers.dcgan_discriminator(8, noise=0.0, batch_norm=False)
+    for variable in network.trainable_variables:  # larger than N(0, .02), as after training
+        variable.assign(variable * 5)
+    images = tf.random.stateless_normal((8, 28, 28, 1), (1, 2))
+    expected = penalised(network, images)
+    again = penalised(network, images)
+    np.testing.assert_allclose(again, expected, rtol=1e-4, atol=1e-7)
+    monkeypatch.setattr(device, "GPUS", gpus)
+    with device.precision("bfloat16", [network]):
+        found = tf.function(penalised_tensors)(network, images)
+    found = np.concatenate([np.ravel(g) for g in found])
+    assert 0 < np.linalg.norm(expected)
+    assert np.linalg.norm(found - expected) / np.linalg.norm(expected) < error
+
+
+def penalised_tensors(network, images):
+    with tf.GradientTape() as tape:
+        with tf.GradientTape() as inner:
+            inner.watch(images)
+            answers = network(images, training=True)
+        slopes = inner.gradient(answers, images)
+        norm = tf.sqrt(tf.reduce_sum(slopes**2, axis=(1, 2, 3)) + 1e-12)
+        loss = tf.reduce_mean((norm - 1) ** 2)
+    found = tape.gradient(loss, network.trainable_variables)
+    return [g for g in found if g is not None]
+
+
+def test_fit_computes_in_the_precision_of_training(monkeypatch):
+    monkeypatch.setattr(device, "_training_precision", "bfloat16")
+    monkeypatch.setattr(device, "GPUS", ["one"])
+    monkeypatch.setattr(device, "name", lambda: "a GPU")
+    trainer, seen = toy.make(), []
+    layer = trainer.parts["discriminator"].layers[0]
+    note = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: seen.append(layer.compute_dtype)
+    )
+    toy.fit(trainer, 1, [note])
+    assert (seen, layer.compute_dtype) == (["bfloat16"], "float32")
+
+
+@pytest.mark.parametrize(
+    ("lesson", "environment", "precision", "expected"),
+    [
+        (True, "auto", "float32", True),
+        (False, "auto", "float32", False),
+        (True, "0", "float32", False),
+        (False, "1", "float32", True),
+        (True, "auto", "bfloat16", False),  # XLA does not know oneDNN's bfloat16
+    ],
+)
+def test_xla_is_a_constant_and_an_option(lesson, environment, precision, expected, monkeypatch):
+    monkeypatch.setenv("XLA", environment)
+    monkeypatch.setattr(device, "_training_precision", precision)
+    assert device.xla(lesson) == expected
+
+
+# Several devices
+
+
+def page_trainer(lesson, seed=1):
+    """Return a Trainer of a page's own networks and step, without noise and Dropout."""
+    page = pages.Page(lesson)
+    zero = {"01_gan": ("DROPOUT", "DROPOUT_IN"), "02_dcgan": ("NOISE",)}[lesson]
+    page.set(**dict.fromkeys(zero, 0.0))
+    page.set(BATCH_SIZE=16)
+    found = page.definitions(*pages.PARTS, "train_step")
+    parts = {name: getattr(found, name) for name in pages.PARTS}
+    average = {"generator": 0.999}
+    return training.Trainer(lesson, found.train_step, {"SEED": seed}, average, **parts)
+
+
+def fifty_updates(lesson, monkeypatch):
+    monkeypatch.setenv("STANDIN", "always")
+    trainer = page_trainer(lesson)
+    data = datasets.mnist(16, seed=1)
+    trainer.fit(data, 2, 25, lambda: np.zeros((1, 28, 28, 1)))
+    return trainer
+
+
+@pytest.mark.parametrize("lesson", ["01_gan", "02_dcgan"])
+def test_two_devices_compute_what_one_does(lesson, monkeypatch, request, tmp_path, capsys):
+    """The real steps, 50 updates: batch norm synchronized, the same z."""
+    one = fifty_updates(lesson, monkeypatch)
+    expected = one.state.values()
+    request.getfixturevalue("two")
+    shared = fifty_updates(lesson, monkeypatch)
+    assert "changed: " in capsys.readouterr().out  # another number is another run, by name
+    found = shared.state.values()
+    assert expected.keys() == found.keys()
+    floats = [name for name, value in expected.items() if value.dtype.kind == "f"]
+    off = {name: np.abs(found[name] - expected[name]).max() for name in floats}
+    print(lesson, "largest difference after 50 updates:", max(off.values()))
+    assert max(off.values()) < 1e-6
+    moved = np.abs(expected["generator/000"] - one.state.start["generator/000"]).max()
+    assert moved > 1e-3
+    for variable in shared.state.variables.values():  # the devices hold the same
+        first, second = (copy.numpy() for copy in device.copies(variable))
+        np.testing.assert_array_equal(first, second)
+    for a, b in zip(one.history, shared.history, strict=True):
+        for name in "d_loss", "g_loss", "d_real", "d_fake":
+            assert a[name] == pytest.approx(b[name], abs=2e-5)
+
+
+def test_another_number_of_devices_is_another_run_by_name(two):
+    shared = toy.make()
+    shared.dataset, shared.steps_per_round = toy.data(), toy.STEPS
+    identity = shared.identity()
+    assert identity["machine"]["replicas"] == 2
+    other = {**identity, "machine": {**identity["machine"], "replicas": 1}}
+    assert "replicas 1 → 2" in fingerprint.differences(other, identity)
+
+
+def test_devices_draw_differently_but_z_is_that_of_one(two):
+    strategy = tf.distribute.get_strategy()
+    network = keras.Sequential([keras.Input((1000,)), keras.layers.Dropout(0.5)])
+    device.share(network)
+    device.share(network)  # a Trainer's cell that is run again
+    rng = device.generator(3)
+
+    @tf.function
+    def draw():
+        return strategy.run(
+            lambda: (network(tf.ones((1, 1000)), training=True), device.part(rng.normal((4, 2))))
+        )
+
+    dropped, z = draw()
+    first, second = (x.numpy() > 0 for x in strategy.experimental_local_results(dropped))
+    assert 0.4 < np.mean(first == second) < 0.6  # as two coins
+    parts = [x.numpy() for x in strategy.experimental_local_results(z)]
+    alone = tf.random.Generator.from_seed(3)
+    alone._distribution_strategy = None
+    tf.distribute.experimental_set_strategy(None)
+    expected = tf.random.Generator.from_seed(3).normal((4, 2)).numpy()
+    np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
+def test_with_dropout_and_noise_resume_is_exact_on_two_devices(two):
+    straight = toy.make(lesson="straight")
+    toy.fit(straight, 4)
+    toy.fit(toy.make(lesson="halves"), 2)
+    resumed = toy.make(lesson="halves")
+    toy.fit(resumed, 4)
+    expected, found = straight.state.values(), resumed.state.values()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(value, found[name], err_msg=name)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(two):
+    odd = datasets.ImageData(
+        name="noise",
+        standin=False,
+        batch_size=7,
+        seed=1,
+        images=toy.data().images,
+        labels=toy.data().labels,
+    )
+    with pytest.raises(ValueError, match=r"batch of 7 cannot be shared by 2 devices.*DEVICES=one"):
+        toy.make().fit(odd, 1, 1, lambda: np.zeros((1, 28, 28, 1)))
+
+
+def test_a_pool_of_images_is_refused(two):
+    pool = steps.ImagePool(4, (8, 8, 3), device.generator(1))
+    with pytest.raises(ValueError, match=r"ImagePool holds one state.*Set DEVICES=one"):
+        training.Trainer("07_cyclegan", lambda batch: {}, {}, pool=pool)
