@@ -27,7 +27,8 @@ import tensorflow as tf
 
 from benchmarks import timing
 from tests import pages
-from utils import features, runtime, steps, superresolution
+from utils import features, runtime, steps
+from utils.topics import superresolution
 
 Step = Callable[..., dict[str, tf.Tensor]]
 Pair = tuple[dict[str, Step], tuple[tf.Tensor, ...]]  # both steps, and what they take

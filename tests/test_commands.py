@@ -15,8 +15,9 @@ import pytest
 
 from tests import pages, toy
 from tools import headless, project
-from utils import datasets, options, photographs, runtime, steps, superresolution
+from utils import options, photographs, runtime, steps
 from utils.options import ROOT
+from utils.topics import pairs, superresolution
 
 TOY_LESSON = """
 from tests import toy
@@ -82,7 +83,7 @@ def test_relative_folders_are_relative_to_where_the_command_was_typed(
     monkeypatch.chdir(tmp_path / "typed")
     monkeypatch.setenv("OUTPUT_DIR", "here")
     monkeypatch.setenv("DATA_DIR", "data")
-    lesson(TOY_LESSON.replace("ROUNDS", "1"), "from utils import fetch\nfetch.in_data_dir('a')")
+    lesson(TOY_LESSON.replace("ROUNDS", "1"), "from utils import sources\nsources.in_data_dir('a')")
     assert headless.run("00_toy", "smoke") == 0
     assert (tmp_path / "typed/here/00_toy/smoke/00_toy.ipynb").exists()
     assert (tmp_path / "typed/here/00_toy/smoke/history.csv").exists()
@@ -412,7 +413,7 @@ def test_lessons_run_at_the_preset_that_make_test_asks_for():
         (lambda: steps.ImagePool(0, (4, 4, 3), None), "size=0: take"),
         (lambda: superresolution.crops(0), "size=0: take"),
         (lambda: superresolution.crops(96, 0), "batch_size=0: take"),
-        (lambda: datasets.horse2zebra(15), "image_size=15: take a whole number, 16 or more"),
+        (lambda: pairs.horse2zebra(15), "image_size=15: take a whole number, 16 or more"),
         (lambda: photographs.load("nowhere.png", -1), "size=-1: take"),
     ],
 )

@@ -11,7 +11,8 @@ import scipy.linalg
 import tensorflow as tf
 
 from tests import toy
-from utils import datasets, fetch, metrics, runtime
+from utils import datasets, metrics, runtime, sources
+from utils.topics import pairs
 
 RNG = np.random.default_rng
 
@@ -207,7 +208,7 @@ def test_a_translation_and_back(capsys):
     invert, keep = (
         keras.Sequential([keras.Input((3, 4, 3)), keras.layers.Rescaling(s)]) for s in (-1, 1)
     )
-    way = metrics.Translation("dark to bright", dark[:40], invert, invert, judge)
+    way = pairs.Translation("dark to bright", dark[:40], invert, invert, judge)
     photos, made, returned = way([3, 5])
     np.testing.assert_array_equal(photos, dark[[3, 5]])
     np.testing.assert_array_equal(made, 255 - photos)
@@ -218,7 +219,7 @@ def test_a_translation_and_back(capsys):
     assert found["untouched"]["kernel distance"] > 20 * abs(found["kernel distance"])
     assert found["floor"].keys() == {"Fréchet distance", "kernel distance", "kernel distance ±"}
     assert "dark to bright, features of pixels" in capsys.readouterr().out
-    nothing = metrics.Translation("dark to bright", dark[:40], keep, invert, judge)
+    nothing = pairs.Translation("dark to bright", dark[:40], keep, invert, judge)
     assert nothing.score() == pytest.approx(1)
     expected = np.abs(255 - 2.0 * dark[:40]).mean()
     assert nothing.report()["cycle error"] == pytest.approx(expected)
@@ -285,7 +286,7 @@ def test_a_damaged_classifier_is_named(tmp_path, monkeypatch):
     for file in metrics.DIGITS_FOLDER.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     monkeypatch.setattr(metrics, "DIGITS_FOLDER", folder)
-    fetch.check_sums(folder)
+    sources.check_sums(folder)
     content = bytearray((folder / "weights.npz").read_bytes())
     content[-2000] ^= 1
     (folder / "weights.npz").write_bytes(content)

@@ -19,7 +19,14 @@ BATCH, LATENT, STEPS = 8, 4, 5
 def data(seed=3):
     """Return 50 images of noise: six full batches and two images over."""
     images = np.random.default_rng(0).integers(0, 256, (50, 28, 28, 1)).astype("uint8")
-    return datasets.ImageData("noise", False, images, np.zeros(50, "int64"), BATCH, seed)
+    return datasets.ImageData(
+        name="noise",
+        standin=False,
+        batch_size=BATCH,
+        seed=seed,
+        images=images,
+        labels=np.zeros(50, "int64"),
+    )
 
 
 def generator_loss(fake_logits):

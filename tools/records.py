@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tools import headless
-from utils import checkpoints, fetch
+from utils import checkpoints, sources
 
 TERMS = {
     "MNIST": "those of LeCun, Cortes and Burges",
@@ -83,5 +83,5 @@ def write_card(folder: Path) -> None:
 
 def write_sums(folder: Path, names: Sequence[str]) -> None:
     """Write SHA256SUMS, in the form of sha256sum, for these files of a folder."""
-    lines = [f"{fetch.sha256((folder / name).read_bytes())}  {name}\n" for name in names]
+    lines = [f"{sources.sha256((folder / name).read_bytes())}  {name}\n" for name in names]
     (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")

@@ -27,7 +27,7 @@ import filelock
 import keras
 import numpy as np
 
-from utils import fetch, runtime
+from utils import runtime, sources
 from utils.fingerprint import differences
 from utils.options import ROOT, option, output_dir
 
@@ -189,7 +189,7 @@ def load_record(
     same = all(found[k] == prints[k] for k in found if k not in ("step", "precision"))
     if not same or metrics["rounds_done"] != rounds:
         return None
-    fetch.check_sums(folder)
+    sources.check_sums(folder)
     with np.load(folder / "state.npz", allow_pickle=False) as file:
         return dict(file), metrics
 
@@ -213,7 +213,7 @@ def load_networks(lesson: str, **networks: keras.Model) -> dict[str, Any]:
     folder = record_folder(lesson)
     if not (folder / "SHA256SUMS").exists():
         raise FileNotFoundError(f"There is no record of {lesson} in {shown(folder)}.")
-    fetch.check_sums(folder)
+    sources.check_sums(folder)
     with np.load(folder / "state.npz", allow_pickle=False) as file:
         state = dict(file)
     for name, network in networks.items():

@@ -1,155 +1,177 @@
-"""One function per data set; each gives full batches of float32 NHWC images in [-1, 1]."""
+"""Data sets: batches whose order depends on (seed, step) alone, and what each one is known by."""
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Callable
+import atexit
+import dataclasses
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import keras
 import numpy as np
-import skimage.data
 import sklearn.datasets
 import tensorflow as tf
-from PIL import Image, ImageOps
 
-from utils import fetch, photographs
-from utils.options import at_least, one_of, option
+from utils import photographs, sources
+from utils.options import at_least, one_of
 
 MNIST_URLS = (
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
     "https://s3.amazonaws.com/img-datasets/mnist.npz",
 )
-MNIST_FILE_HASH = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
-MNIST_ARRAY_HASHES = {
+MNIST_HASHES = {  # of the arrays: archives of the same arrays can differ
     "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
     "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
     "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
     "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
 }
-
-HORSE_URLS = (
-    "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/horse2zebra.zip",
-    "https://people.eecs.berkeley.edu/~taesung_park/CycleGAN/datasets/horse2zebra.zip",
-    "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets/horse2zebra.zip",
-)
-HORSE_COUNTS = {"train": (1067, 1334), "test": (120, 140)}
-HORSE_CONTENT_HASH = "a0588a22179a1503b62a2c195da968080513a086147765876e4f2f842d923423"
+_at_rest_since: dict[int, float] = {}  # seconds, by thread that has called Python; see `in_python`
 
 
-@dataclass(frozen=True)
-class ImageData:
-    """Images, and the batches that a training sees.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Data, and the endless batches that a training sees.
 
-    The images are held once, as uint8; a batch becomes float32 when it is made.
+    A kind of data adds its fields, and writes `order` and `load`. Every field counts in
+    `identity`. Arrays are locked, so that they stay what they were when they were identified.
 
     Attributes:
-        name: what the images are; a stand-in's name says that it is one.
-        standin: True where the images stand in for data that could not be had.
-        images: uint8, (n, height, width, channels), 0 to 255.
-        labels: int, (n,).
-        batch_size: images a batch; every batch is full.
-        seed: decides the order.
-        contents: checksum of images of one's own.
+        name: what the data are; a stand-in's name says that it is one.
+        standin: True where they stand in for data that could not be had.
+        batch_size: items of a batch; every batch is full.
+        seed: decides the order, and what is random in a batch.
     """
 
     name: str
     standin: bool
-    images: np.ndarray
-    labels: np.ndarray
     batch_size: int
     seed: int
-    contents: str = ""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.batch_size <= len(self.images):
+        at_least(1, batch_size=self.batch_size)
+        for field in dataclasses.fields(self):
+            _lock(getattr(self, field.name))
+
+    def order(self, start: int) -> tf.data.Dataset:
+        """Return which items come, without end: indices, or tuples of them, from a place on."""
+        raise NotImplementedError
+
+    def load(self, indices: Any, places: tf.Tensor) -> Any:
+        """Make a batch, in graph mode.
+
+        Args:
+            indices: of the items, int (n,), or a tuple of such, as `order` gives them.
+            places: where each item stands, int64 (n,), counted from the first batch of the
+                training on. What is random in an item depends on (seed, place) alone.
+        """
+        raise NotImplementedError
+
+    def from_step(
+        self, step: int = 0, context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
+        """Return the endless batches from a global step on.
+
+        What stands where depends on (seed, step) alone, so a run that is resumed at a step sees
+        what an uninterrupted one would have seen.
+
+        Args:
+            step: updates that are done.
+            context: of a distributed training. A batch is cut into one part for each replica, in
+                their order. This pipeline yields the parts of its own replicas, one after
+                another, and loads no others.
+
+        Raises:
+            ValueError: a batch cannot be cut into so many parts.
+        """
+        replicas, own = self._parts(context)
+        size = self.batch_size // replicas  # of a part
+
+        def is_own(number: tf.Tensor, indices: Any) -> tf.Tensor:
+            replica = number % replicas
+            return (own.start <= replica) & (replica < own.stop)
+
+        def load(number: tf.Tensor, indices: Any) -> Any:
+            places = number * size + tf.range(size, dtype=tf.int64)
+            return self.load(indices, places)
+
+        numbers = tf.data.Dataset.range(step * replicas, tf.int64.max)
+        indices = self.order(step * self.batch_size).batch(size, drop_remainder=True)
+        parts = tf.data.Dataset.zip(numbers, indices)
+        if len(own) < replicas:
+            parts = parts.filter(is_own)
+        options = tf.data.Options()
+        # Autotuning has nothing to tune here, and the end of a training would wait for its thread,
+        # which sleeps up to a minute.
+        options.autotune.enabled = False
+        return parts.map(load).prefetch(2).with_options(options)
+
+    def _parts(self, context: tf.distribute.InputContext | None) -> tuple[int, range]:
+        """Return into how many parts a batch is cut, and which of them this pipeline yields."""
+        if context is None:
+            return 1, range(1)
+        replicas = context.num_replicas_in_sync
+        pipelines = context.num_input_pipelines
+        if self.batch_size % replicas or replicas % pipelines:
             raise ValueError(
-                f"batch_size={self.batch_size}: {self.name} has {len(self.images)} images."
+                f"batch_size={self.batch_size} cannot be cut into equal parts for {replicas} "
+                f"replicas on {pipelines} workers. Take a multiple of {replicas}, or DEVICES=one."
             )
+        each = replicas // pipelines
+        first = context.input_pipeline_id * each
+        return replicas, range(first, first + each)
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Number of full batches in one pass over the images."""
-        return len(self.images) // self.batch_size
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the batches, in JSON's values: every field, data by their content.
 
-    def from_step(self, step: int = 0) -> tf.data.Dataset:
-        """Return the endless batches from a global step on, float32 in [-1, 1].
-
-        Each epoch is a permutation of its own that depends on (seed, epoch) alone, so a run
-        that is resumed at a step sees what an uninterrupted one would have seen. The images
-        that do not fill a last batch are left out; they are others in each epoch.
+        Arrays are known by a hash of their values, photographs by one of their files. Data from
+        another archive or folder are the same if they have the same content and name.
         """
-        used = self.steps_per_epoch * self.batch_size
-        images = tf.constant(self.images)
+        return dict(self._identity)
 
-        def load(indices: tf.Tensor) -> tf.Tensor:
-            return tf.cast(tf.gather(images, indices), tf.float32) / 127.5 - 1.0
-
-        order = order_of(len(self.images), used, self.seed, step * self.batch_size)
-        return untuned(order.batch(self.batch_size, drop_remainder=True).map(load))
+    @cached_property  # the data are hashed once
+    def _identity(self) -> dict[str, Any]:
+        names = [field.name for field in dataclasses.fields(self)]
+        return {name: known_by(getattr(self, name)) for name in names}
 
 
-@dataclass(frozen=True)
-class UnpairedData:
-    """Images of two kinds without pairs, and the batches that a training sees.
+def known_by(value: Any) -> Any:
+    """Return what the value of a field is known by, in JSON's values.
 
-    An epoch shows every image of the longer kind once; the shorter one goes on in its own
-    order, shuffled anew at each of its passes, so no two images meet in step.
-
-    Attributes:
-        name: what the images are; a stand-in's name says that it is one.
-        standin: True where the images stand in for data that could not be had.
-        a, b: uint8, (n, side, side, 3), 0 to 255; side is image_size * 286 / 256.
-        image_size: height and width of what a batch holds, cut out at random.
-        batch_size: images of each kind.
-        seed: decides order, cuts and flips.
-        contents: checksum of images of one's own.
+    Raises:
+        TypeError: nothing is known of such a value.
     """
+    if isinstance(value, np.ndarray):
+        files = getattr(value, "files", "")
+        known = {"files": files} if files else {"values": sources.sha256(np.asarray(value))}
+        return known | {"shape": list(value.shape), "dtype": str(value.dtype)}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, list | tuple):
+        found = [known_by(item) for item in value]
+        text = json.dumps(found)
+        is_short = len(text) <= 1000  # of thousands of photographs the hash will do
+        return found if is_short else {"items": len(found), "hash": sources.sha256(text.encode())}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(
+        f"A field of a data set holds {type(value).__name__}, by which it cannot be known: take "
+        "numbers, text, arrays, or lists of them."
+    )
 
-    name: str
-    standin: bool
-    a: np.ndarray
-    b: np.ndarray
-    image_size: int
-    batch_size: int
-    seed: int
-    contents: str = ""
 
-    def __post_init__(self) -> None:
-        counts = len(self.a), len(self.b)
-        if not 1 <= self.batch_size <= max(counts):
-            raise ValueError(f"batch_size={self.batch_size}: {self.name} has {counts} images.")
-        print(f"Data: {self.name}, {counts[0]:,} and {counts[1]:,} images")
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Number of batches in which every image of the longer kind was seen."""
-        return -(-max(len(self.a), len(self.b)) // self.batch_size)
-
-    def from_step(self, step: int = 0) -> tf.data.Dataset:
-        """Return the endless batches (a, b) from a global step on, float32 in [-1, 1].
-
-        What image stands where, how it is cut and whether it is flipped depends on (seed,
-        place) alone, so a resumed run sees what an uninterrupted one would have seen.
-        """
-        start, size = step * self.batch_size, self.image_size
-
-        def kind(images: np.ndarray, number: int) -> tf.data.Dataset:
-            def load(index: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-                image = tf.numpy_function(lambda i: images[i], [index], tf.uint8)  # no copy
-                image.set_shape(images.shape[1:])
-                seed = [2 * self.seed + number, place]
-                image = tf.image.stateless_random_crop(image, (size, size, 3), seed)
-                image = tf.image.stateless_random_flip_left_right(image, seed)
-                return tf.cast(image, tf.float32) / 127.5 - 1.0
-
-            order = order_of(len(images), len(images), 2 * self.seed + number, start)
-            places = tf.data.Dataset.range(start, tf.int64.max)
-            return tf.data.Dataset.zip(order, places).map(load)
-
-        pairs = tf.data.Dataset.zip(kind(self.a, 0), kind(self.b, 1))
-        return untuned(pairs.batch(self.batch_size, drop_remainder=True))
+def _lock(value: Any) -> None:
+    if isinstance(value, np.ndarray):
+        value.flags.writeable = False
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _lock(item)
 
 
 def order_of(n: int, used: int, seed: int, start: int) -> tf.data.Dataset:
@@ -167,18 +189,95 @@ def order_of(n: int, used: int, seed: int, start: int) -> tf.data.Dataset:
     return tf.data.Dataset.range(number, tf.int64.max).flat_map(one_pass).skip(done)
 
 
-def untuned(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Fetch ahead, without tuning.
+def in_python(function: Callable, inputs: Sequence[tf.Tensor], types: Any) -> Any:
+    """Call a function of NumPy arrays while a batch is made, outside TensorFlow's graph.
 
-    It has nothing to tune here, and its thread sleeps up to a minute, for which the end of a
-    training would wait.
+    Args:
+        function: of arrays; gives an array, or a tuple of arrays.
+        inputs: tensors that become its arrays.
+        types: of what it gives.
     """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return batches.prefetch(2).with_options(options)
+
+    def noted(*arrays: np.ndarray) -> Any:
+        thread = threading.get_ident()
+        _at_rest_since[thread] = math.inf
+        try:
+            return function(*arrays)
+        finally:
+            _at_rest_since[thread] = time.monotonic()
+
+    return tf.numpy_function(noted, inputs, types)
 
 
-def mnist(batch_size: int = 64, seed: int = 0, split: str = "train") -> ImageData:
+@atexit.register
+def _let_calls_end() -> None:
+    """Let the threads of unfinished batches come to rest before Python ends.
+
+    They make two batches ahead and then rest. One that calls a Python that has ended would hang,
+    and the process with it.
+    """
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if all(since < time.monotonic() - 0.1 for since in list(_at_rest_since.values())):
+            return
+        time.sleep(0.01)
+
+
+def gather(array: np.ndarray, indices: tf.Tensor) -> tf.Tensor:
+    """Return items of an array that stays where it is: no copy of it becomes part of a graph."""
+    array = np.asarray(array)
+    found = in_python(lambda chosen: array[chosen], [indices], array.dtype)
+    return tf.ensure_shape(found, (*indices.shape, *array.shape[1:]))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageData(Dataset):
+    """Images, and their labels; batches are float32 in [-1, 1].
+
+    The images are held once, as uint8; a batch becomes float32 when it is made. Each epoch is a
+    permutation of its own. The images that do not fill its last batch are left out; they are
+    others in each epoch.
+
+    Attributes:
+        images: uint8, (n, height, width, channels), 0 to 255.
+        labels: int64, (n,), numbers of `classes`.
+        classes: their names.
+        split: which part of the data it is.
+        with_labels: a batch is (images, labels) instead of the images alone.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...] = ()
+    split: str = "train"
+    with_labels: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch_size > len(self.images):
+            raise ValueError(
+                f"batch_size={self.batch_size}: {self.name} has {len(self.images)} images."
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of full batches in one pass over the images."""
+        return len(self.images) // self.batch_size
+
+    def order(self, start: int) -> tf.data.Dataset:
+        used = self.steps_per_epoch * self.batch_size
+        return order_of(len(self.images), used, self.seed, start)
+
+    def load(
+        self, indices: tf.Tensor, places: tf.Tensor
+    ) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
+        images = tf.cast(gather(self.images, indices), tf.float32) / 127.5 - 1.0
+        return (images, gather(self.labels, indices)) if self.with_labels else images
+
+
+def mnist(
+    batch_size: int = 64, seed: int = 0, split: str = "train", labels: bool = False
+) -> ImageData:
     """Load handwritten digits, 28 x 28 x 1 (LeCun, Cortes, Burges).
 
     Looks in DATA_DIR, then in Keras' cache, then downloads. Where nothing is to be had,
@@ -188,160 +287,45 @@ def mnist(batch_size: int = 64, seed: int = 0, split: str = "train") -> ImageDat
         batch_size: images a batch, from 1 to the number of images.
         seed: decides the order of the batches.
         split: "train" (60,000 images) or "test" (10,000).
+        labels: a batch is (images, labels) instead of the images alone.
 
     Raises:
         ValueError: a wrong argument, or a file that does not hold MNIST.
         FileNotFoundError: nothing was found, and STANDIN=never.
     """
     one_of(("train", "test"), split=split)
-    name, arrays, standin = find("MNIST", _mnist_file, _digits_standin)
-    images, labels = arrays[f"x_{split}"][..., None], arrays[f"y_{split}"].astype("int64")
-    print(f"Data: {name}, {len(images):,} images ({split})")
-    return ImageData(name, standin, images, labels, batch_size, seed)
-
-
-def horse2zebra(
-    image_size: int, batch_size: int = 1, seed: int = 0, split: str = "train"
-) -> UnpairedData:
-    """Load photographs of horses (a) and zebras (b), without pairs (Zhu et al. 2017).
-
-    Looks in DATA_DIR for a folder horse2zebra with trainA, trainB, testA and testB, or for
-    horse2zebra.zip, then in Keras' cache, then downloads. Where nothing is to be had, brown and
-    striped silhouettes on grass stand in and are named as a stand-in. Another number of images
-    than the published one is a run of its own, as with `folder_pair`.
-
-    Args:
-        image_size: height and width of what a batch holds.
-        batch_size: images of each kind.
-        seed: decides order, cuts and flips.
-        split: "train" (1,067 and 1,334 images) or "test" (120 and 140); `a` and `b` of the
-            test set are image_size x image_size, without a margin for cutting.
-
-    Raises:
-        ValueError: a wrong argument, or an archive that does not hold these images.
-        FileNotFoundError: nothing was found, and STANDIN=never.
-    """
-    side = _side(image_size, split)
 
     def real() -> dict[str, np.ndarray]:
-        source = fetch.in_data_dir("horse2zebra")
-        source = source or fetch.download("horse2zebra.zip", HORSE_URLS, _check_horses)
-        under = "" if source.is_dir() else "horse2zebra/"
-        return {k: photographs.load(source, side, f"{under}{split}{k}") for k in "AB"}
+        return _mnist_arrays(sources.download("mnist.npz", MNIST_URLS, _mnist_arrays))
 
-    def standin() -> dict[str, np.ndarray]:
-        return {k: _horses_standin(side, 60 if split == "train" else 12, k == "B") for k in "AB"}
+    name, arrays, standin = sources.or_standin("MNIST", real, _digits_standin)
+    images = arrays[f"x_{split}"][..., None]
+    print(f"Data: {name}, {len(images):,} images ({split})")
+    return ImageData(
+        name=name,
+        standin=standin,
+        batch_size=batch_size,
+        seed=seed,
+        images=images,
+        labels=arrays[f"y_{split}"].astype("int64"),
+        classes=tuple("0123456789"),
+        split=split,
+        with_labels=labels,
+    )
 
-    name, found, is_standin = find("horse2zebra", real, standin)
-    a, b = found["A"], found["B"]
-    known = is_standin or (len(a), len(b)) == HORSE_COUNTS[split]
-    contents = "" if known else photographs.checksum(a, b)
-    return UnpairedData(name, is_standin, a, b, image_size, batch_size, seed, contents)
 
-
-def folder(
-    source: str | Path, image_size: int, batch_size: int = 32, seed: int = 0, grey: bool = False
-) -> ImageData:
-    """Load images of your own: a folder, a zip archive or a file; all labels are 0.
-
-    Args:
-        source: what `photographs.load` takes.
-        image_size: height and width; the form is not kept.
-        batch_size: images a batch.
-        seed: decides the order of the batches.
-        grey: one channel, their luma, instead of three.
+def _mnist_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of mnist.npz, however it is packed.
 
     Raises:
-        ValueError: a wrong argument, or no image that can be used.
+        ValueError: it does not hold MNIST.
     """
-    images, name = photographs.load(source, image_size), Path(source).expanduser().resolve().stem
-    if grey:
-        images = np.stack([np.asarray(Image.fromarray(x).convert("L")) for x in images])[..., None]
-    print(f"Data: {name}, {len(images):,} images")
-    labels, contents = np.zeros(len(images), "int64"), photographs.checksum(images)
-    return ImageData(name, False, images, labels, batch_size, seed, contents)
-
-
-def folder_pair(
-    dir_a: str | Path,
-    dir_b: str | Path,
-    image_size: int,
-    batch_size: int = 1,
-    seed: int = 0,
-    split: str = "train",
-) -> UnpairedData:
-    """Load two folders of your own images; other arguments as in `horse2zebra`.
-
-    `split` decides only whether there is a margin for cutting.
-
-    Raises:
-        ValueError: a folder does not exist, or holds no image that can be used.
-    """
-    folders = [Path(folder) for folder in (dir_a, dir_b)]
-    side = _side(image_size, split)
-    a, b = (photographs.load(folder, side) for folder in folders)
-    name = f"{folders[0].name} and {folders[1].name}"
-    contents = photographs.checksum(a, b)
-    return UnpairedData(name, False, a, b, image_size, batch_size, seed, contents)
-
-
-def _side(image_size: int, split: str) -> int:
-    at_least(16, image_size=image_size)
-    one_of(("train", "test"), split=split)
-    return round(image_size * 286 / 256) if split == "train" else image_size
-
-
-def _check_horses(path: Path) -> None:
-    """Compare names and checksums of an archive's files with those of the published one."""
-    with zipfile.ZipFile(path) as archive:
-        files = [entry for entry in archive.infolist() if not entry.is_dir()]
-    lines = sorted(f"{entry.filename} {entry.CRC:08x}" for entry in files)
-    if fetch.sha256("\n".join(lines).encode()) != HORSE_CONTENT_HASH:
-        raise ValueError("it does not hold the images of horse2zebra")
-
-
-def _horses_standin(side: int, n: int, striped: bool) -> np.ndarray:
-    """Put scikit-image's horse, a silhouette, on its grass at random, brown or striped."""
-    rng = np.random.default_rng(n)
-    shape = Image.fromarray(np.where(skimage.data.horse(), 0, 255).astype("uint8"))
-    images, grass = [], skimage.data.grass()
-    for _ in range(n):
-        horse = shape.rotate(rng.uniform(-15, 15), expand=True).resize((side, side))
-        mask = np.asarray(ImageOps.mirror(horse) if rng.random() < 0.5 else horse)[..., None] / 255
-        y, x = rng.integers(0, 512 - side, 2) if side < 512 else (0, 0)
-        ground = np.resize(grass[y : y + side, x : x + side], (side, side))[..., None]
-        x, y = np.meshgrid(*[np.linspace(0, 60, side)] * 2)
-        stripes = np.sin(x + np.sin(y / 9 + rng.uniform(0, 6)))[..., None] > 0
-        coat = 30 + 200 * stripes if striped else ground / 255 * [200, 110, 50]
-        images.append(mask * coat + (1 - mask) * ground * [0.6, 0.9, 0.4])
-    return np.stack(images).clip(0, 255).astype("uint8")
-
-
-def find(
-    name: str, real: Callable[[], dict[str, np.ndarray]], standin: Callable[[], dict]
-) -> tuple[str, dict, bool]:
-    """Return (name, arrays, is it a stand-in) as STANDIN has it; the order of every data set."""
-    wish = option("STANDIN")
-    if wish != "always":
-        try:
-            return name, real(), False
-        except OSError as error:
-            if wish == "never":
-                raise FileNotFoundError(
-                    f"{name} was not found and STANDIN=never. {error.args[0]}"
-                ) from error
-            print(f"{name} could not be had, so a stand-in is used. {error.args[0]}")
-    return f"STAND-IN for {name}", standin(), True
-
-
-def _mnist_file() -> dict[str, np.ndarray]:
-    path = fetch.download("mnist.npz", MNIST_URLS, fetch.has_hash(MNIST_FILE_HASH))
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in MNIST_ARRAY_HASHES}
+            arrays = {key: file[key] for key in MNIST_HASHES}
     except Exception as error:  # whatever a damaged archive raises
         raise ValueError(f"{path} cannot be read as mnist.npz: {error}. Replace it.") from error
-    wrong = [k for k, v in arrays.items() if fetch.sha256(v) != MNIST_ARRAY_HASHES[k]]
+    wrong = [key for key, array in arrays.items() if sources.sha256(array) != MNIST_HASHES[key]]
     if wrong:
         raise ValueError(f"{path} does not hold MNIST: {', '.join(wrong)} differ. Replace it.")
     return arrays
@@ -350,11 +334,75 @@ def _mnist_file() -> dict[str, np.ndarray]:
 def _digits_standin() -> dict[str, np.ndarray]:
     """Enlarge scikit-learn's digits (1,797 of 8 x 8, UCI ML) to 20 x 20 on a 28 x 28 ground."""
     digits = sklearn.datasets.load_digits()
-    large = keras.ops.image.resize(
-        digits.images[..., None] * (255 / 16), (20, 20), interpolation="bicubic"
-    )
-    images = np.clip(np.rint(np.asarray(large)[..., 0]), 0, 255).astype("uint8")
+    small = digits.images[..., None] * (255 / 16)
+    large = np.asarray(keras.ops.image.resize(small, (20, 20), interpolation="bicubic"))
+    images = np.clip(np.rint(large[..., 0]), 0, 255).astype("uint8")
     images = np.pad(images, ((0, 0), (4, 4), (4, 4)))
-    arrays = {"x": images, "y": digits.target.astype("uint8")}
-    parts = {"train": slice(1500), "test": slice(1500, None)}
-    return {f"{k}_{split}": v[part] for k, v in arrays.items() for split, part in parts.items()}
+    labels = digits.target.astype("uint8")
+    return {
+        "x_train": images[:1500],
+        "y_train": labels[:1500],
+        "x_test": images[1500:],
+        "y_test": labels[1500:],
+    }
+
+
+def folder(
+    source: str | Path,
+    image_size: int,
+    batch_size: int = 32,
+    seed: int = 0,
+    grey: bool = False,
+    labels: bool = False,
+) -> ImageData:
+    """Load images of your own: a folder, a zip archive or a file.
+
+    Sub-folders are classes: a label is the number of the sub-folder, sorted by name, and
+    `classes` has the names. Images that lie directly in the folder are of one class, ".".
+
+    Args:
+        source: what `photographs.load` takes.
+        image_size: height and width; the form is not kept.
+        batch_size: images a batch.
+        seed: decides the order of the batches.
+        grey: one channel, their luma, instead of three.
+        labels: a batch is (images, labels) instead of the images alone.
+
+    Raises:
+        ValueError: a wrong argument, or no image that can be used.
+        OSError: the temporary folder is full.
+    """
+    source = Path(source).expanduser().resolve()
+    images = photographs.load(source, image_size, grey=grey)
+    numbers, classes = classes_of(images.names, in_archive=source.is_file())
+    print(f"Data: {source.stem}, {len(images):,} images")
+    return ImageData(
+        name=source.stem,
+        standin=False,
+        batch_size=batch_size,
+        seed=seed,
+        images=images,
+        labels=numbers,
+        classes=classes,
+        with_labels=labels,
+    )
+
+
+def classes_of(
+    names: Sequence[str], in_archive: bool = False
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return which class each file is of, by the sub-folder that it lies in.
+
+    Args:
+        names: of files, from their folder or archive on.
+        in_archive: pass over one folder that everything lies in, as archives have it.
+
+    Returns:
+        Labels, int64 (n,), and the names of the classes, sorted; "." is the folder itself.
+    """
+    folders = [PurePosixPath(name).parts[:-1] for name in names]
+    if in_archive and len({parts[:1] for parts in folders}) == 1:
+        folders = [parts[1:] for parts in folders]
+    found = [parts[0] if parts else "." for parts in folders]
+    classes = tuple(sorted(set(found)))
+    return np.array([classes.index(name) for name in found], "int64"), classes

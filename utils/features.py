@@ -6,7 +6,7 @@ import keras
 from keras import layers
 from keras.applications import imagenet_utils
 
-from utils import fetch
+from utils import sources
 from utils.options import option
 
 SQUEEZENET_FILE = "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -49,7 +49,7 @@ def squeezenet(
         sides = [layers.Conv2D(kernel_size=k, **wide)(x) for k in (1, 3)]
         x = ends[number] = layers.Concatenate()(sides)
     if trained:
-        path = fetch.download(SQUEEZENET_FILE, SQUEEZENET_URLS, fetch.has_hash(SQUEEZENET_HASH))
+        path = sources.download(SQUEEZENET_FILE, SQUEEZENET_URLS, sources.has_hash(SQUEEZENET_HASH))
         keras.Model(inputs, x).load_weights(path)  # by order: the file's names hold a slash
     network = keras.Model(inputs, ends[last], name="SqueezeNet")
     network.trainable = False

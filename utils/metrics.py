@@ -23,7 +23,7 @@ from sklearn.metrics import pairwise_distances_argmin_min, pairwise_distances_ch
 from sklearn.metrics.pairwise import polynomial_kernel  # (x.y / features + 1)^3
 from sklearn.neighbors import NearestNeighbors
 
-from utils import fetch, images, runtime
+from utils import runtime, sources
 from utils.options import ROOT
 
 DIGITS_FOLDER = ROOT / "outputs" / "pretrained" / "digit_classifier"
@@ -46,7 +46,7 @@ def digit_classifier() -> keras.Model:
     Raises:
         ValueError: the file of its weights is damaged.
     """
-    fetch.check_sums(DIGITS_FOLDER)
+    sources.check_sums(DIGITS_FOLDER)
     network = digit_network()
     with np.load(DIGITS_FOLDER / "weights.npz", allow_pickle=False) as file:
         network.set_weights([file[name] for name in file.files])
@@ -302,57 +302,6 @@ class Evaluation:
             raise ValueError("The images hold NaN or infinite values: the training has diverged.")
         found = in_batches(self._compiled, images)
         return found if isinstance(found, list) else [found]
-
-
-class Translation:
-    """Photographs of one kind that become another kind, and come back.
-
-    Args:
-        name: what becomes what.
-        photos: uint8, (n, height, width, 3), that no network has learned from.
-        there, back: networks, from images in [-1, 1] to such images.
-        evaluation: measures against the kind that the photographs should become.
-
-    Attributes:
-        untouched: what the evaluation finds for the photographs as they are.
-    """
-
-    def __init__(
-        self, name: str, photos: np.ndarray, there: Callable, back: Callable, evaluation: Evaluation
-    ) -> None:
-        self.name, self.photos, self.networks = name, photos, (there, back)
-        self.evaluation, self.untouched = evaluation, evaluation(photos)
-
-    def __call__(self, which: Any = slice(None)) -> list[np.ndarray]:
-        """Return photographs, their translations, and what comes back, all uint8.
-
-        Args:
-            which: numbers of the photographs, or a slice.
-        """
-        found = [self.photos[which]]
-        for network in self.networks:
-            found.append(images.to_uint8(in_batches(network, found[-1])))
-        return found
-
-    def score(self) -> float:
-        """Return the kernel distance that is left, as a part of that of the untouched ones."""
-        found = self.evaluation(in_batches(self.networks[0], self.photos))
-        return found["kernel distance"] / self.untouched["kernel distance"]
-
-    def report(self) -> dict[str, Any]:
-        """Print the distances beside the floor and the untouched photographs, and return them.
-
-        "cycle error" is the mean absolute difference between a photograph and what comes back,
-        in grey levels, 0 to 255.
-        """
-        photos, made, returned = self()
-        floor, found = self.evaluation.floor(), self.evaluation(made)
-        floor = {name: value for name, value in floor.items() if "distance" in name}
-        print(f"{self.name}, features of {self.evaluation.network.name}")
-        table(floor, untouched=self.untouched, translated=found)
-        error = float(np.abs(returned.astype("float32") - photos).mean())
-        print(f"there and back, a pixel is off by {error:.1f} of 255 grey levels\n")
-        return {"floor": floor, "untouched": self.untouched, **found, "cycle error": error}
 
 
 def beside_seeds(lesson: str, floor: float, **multiples: float) -> None:

@@ -1,15 +1,17 @@
-"""Photographs in a folder or a zip archive: found, decoded once, held once."""
+"""Photographs in a folder or a zip archive: found, decoded once, held once in one file."""
 
 from __future__ import annotations
 
+import hashlib
 import io
+import math
 import tempfile
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -17,8 +19,32 @@ from PIL import Image, ImageOps
 from utils.options import at_least
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-IN_MEMORY = 2**30  # bytes; more lies in a temporary file
 LARGEST = 2**26  # bytes of one file of an archive
+AT_ONCE = 16  # photographs that are decoded, and wait in memory to be written
+
+
+class Decoded(np.ndarray):
+    """Pixels that know the files they were decoded from; they cannot be written to.
+
+    Another version of an image library may decode a file to slightly other values, so the files
+    are what a data set is known by. What is computed from the pixels, a part of them too, is an
+    array like any other and knows no files.
+
+    Attributes:
+        names: of the files, from the folder or archive on; one where it is one photograph.
+        files: SHA-256 of the bytes of the files, in their order; "" where it knows none.
+    """
+
+    names: tuple[str, ...] = ()
+    files: str = ""
+
+
+class _File(NamedTuple):
+    """What is kept of a file beside its pixels."""
+
+    name: str
+    sha256: str  # of its bytes
+    shape: tuple[int, int, int]  # of the decoded image
 
 
 def find(source: Path, under: str = "") -> dict[str, Callable[[], bytes]]:
@@ -50,13 +76,12 @@ def find(source: Path, under: str = "") -> dict[str, Callable[[], bytes]]:
             raise ValueError(f"{source} cannot be opened: {error}. Replace it.") from error
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
         found = {entry.filename: partial(_unpacked, archive, entry) for entry in entries}
-    return {
-        name: found[name]
-        for name in sorted(found)
-        if PurePosixPath(name).is_relative_to(under)
-        and PurePosixPath(name).suffix.lower() in ENDINGS
-        and not any(part.startswith((".", "__")) for part in PurePosixPath(name).parts)
-    }
+    return {name: found[name] for name in sorted(found) if _is_image(PurePosixPath(name), under)}
+
+
+def _is_image(path: PurePosixPath, under: str) -> bool:
+    hidden = any(part.startswith((".", "__")) for part in path.parts)
+    return path.is_relative_to(under) and path.suffix.lower() in ENDINGS and not hidden
 
 
 def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
@@ -87,50 +112,43 @@ def decode(data: bytes, keep_grey: bool = False) -> Image.Image:
         raise ValueError(str(error).split("<")[0].strip() or type(error).__name__) from error
 
 
-def load(source: str | Path, size: int, under: str = "") -> np.ndarray:
+def load(source: str | Path, size: int, under: str = "", grey: bool = False) -> Decoded:
     """Decode all images, resized to size x size, and name those that cannot be used.
 
     Args:
         source: a folder, a zip archive or a single image; "~" is your home.
         size: height and width, in pixels; the form is not kept, as in CycleGAN's own code.
         under: a folder inside it.
+        grey: one channel, their luma, instead of three.
 
     Returns:
-        uint8, (n, size, size, 3); in a temporary file where it is large.
+        uint8, (n, size, size, 3 or 1), in a temporary file, so that it takes no memory.
 
     Raises:
         ValueError: there is no image that can be used.
+        OSError: the temporary folder is full.
     """
     at_least(1, size=size)
 
     def prepare(data: bytes) -> np.ndarray:
-        return np.asarray(decode(data).resize((size, size), Image.Resampling.BICUBIC))
+        image = decode(data).resize((size, size), Image.Resampling.BICUBIC)
+        return np.atleast_3d(np.asarray(image.convert("L") if grey else image))
 
-    source, kept = Path(source).expanduser(), 0
-    files = find(source, under)
-    shape = (len(files), size, size, 3)
-    large = np.prod(shape, dtype="int64") > IN_MEMORY
-    file = tempfile.TemporaryFile() if large else None  # noqa: SIM115, it lives with the array
-    images = np.memmap(file, "uint8", "w+", shape=shape) if file else np.empty(shape, "uint8")
-    for kept, (_, image) in enumerate(_prepared(files, prepare, source / under), start=1):
-        images[kept - 1] = image
-    return images[:kept]
-
-
-def checksum(*images: np.ndarray) -> str:
-    """Return 8 hexadecimal digits for images of one's own, whose folder's name says little."""
-    found = 0
-    for array in images:
-        found = zlib.crc32(np.ascontiguousarray(array), found)
-    return f"{found:08x}"
+    source = Path(source).expanduser()
+    pixels, files = _stored(_prepared(find(source, under), prepare, source / under))
+    images = pixels.reshape(len(files), *files[0].shape).view(Decoded)
+    images.names = tuple(file.name for file in files)
+    images.files = hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
+    return images
 
 
 def originals(
     source: str | Path, under: str = "", smallest: int = 1, keep_grey: bool = False
-) -> dict[str, np.ndarray]:
+) -> dict[str, Decoded]:
     """Decode all images in their own sizes, and name those that cannot be used.
 
-    They lie in one temporary file, so that a large set does not fill the memory.
+    They lie in one temporary file, so that a large set fills neither the memory nor the list of
+    open files.
 
     Args:
         source, under: as in `load`.
@@ -142,6 +160,7 @@ def originals(
 
     Raises:
         ValueError: there is no image that can be used.
+        OSError: the temporary folder is full.
     """
 
     def prepare(data: bytes) -> np.ndarray:
@@ -150,34 +169,70 @@ def originals(
             raise ValueError(f"{image.shape[1]} x {image.shape[0]} is less than {smallest}")
         return np.atleast_3d(image)
 
-    source, shapes = Path(source).expanduser(), {}
-    file = tempfile.TemporaryFile()  # noqa: SIM115, it lives with the arrays
-    for name, image in _prepared(find(source, under), prepare, source / under):
-        shapes[name] = file.tell(), image.shape
-        file.write(image.tobytes())
-    return {name: np.memmap(file, "uint8", "r", at, shape) for name, (at, shape) in shapes.items()}
+    source = Path(source).expanduser()
+    pixels, files = _stored(_prepared(find(source, under), prepare, source / under))
+    found = {}
+    start = 0
+    for file in files:
+        end = start + math.prod(file.shape)
+        image = pixels[start:end].reshape(file.shape).view(Decoded)
+        image.names = (file.name,)
+        image.files = file.sha256
+        found[file.name] = image
+        start = end
+    return found
+
+
+def _stored(images: Iterable[tuple[_File, np.ndarray]]) -> tuple[np.ndarray, list[_File]]:
+    """Write pixels one image after another to a temporary file; return a map of it, and the files.
+
+    The map holds one descriptor, however many images there are. What is written has its place on
+    the disk: a file that is enlarged first and filled through the map would end the process
+    (SIGBUS) where the disk is full.
+
+    Raises:
+        OSError: the temporary folder is full.
+    """
+    files = []
+    size = 0
+    try:
+        with tempfile.TemporaryFile() as store:  # has no name; it goes when the map goes
+            for file, pixels in images:
+                store.write(np.ascontiguousarray(pixels))
+                size += pixels.size
+                files.append(file)
+            store.flush()
+            return np.asarray(np.memmap(store, "uint8", "r")), files
+    except OSError as error:
+        raise OSError(
+            f"The decoded photographs do not fit into the temporary folder, {tempfile.tempdir} "
+            f"({error.strerror or error}, after {size:,} bytes). Make room there, or set TMPDIR "
+            "to a folder on a larger disk."
+        ) from error
 
 
 def _prepared(
     files: dict[str, Callable[[], bytes]], prepare: Callable[[bytes], np.ndarray], where: Path
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield each image with its name, in order; those that fail are named at the end."""
-    names, skipped = list(files), []
+) -> Iterator[tuple[_File, np.ndarray]]:
+    """Yield each file with its pixels, in order; those that fail are named at the end."""
+    names = list(files)
+    skipped = []
 
-    def attempt(name: str) -> np.ndarray | str:
+    def attempt(name: str) -> tuple[_File, np.ndarray] | str:
         try:
-            return prepare(files[name]())
+            data = files[name]()
+            pixels = prepare(data)
         except Exception as error:  # zipfile raises many kinds, too
             return f"{name} ({error})"
+        return _File(name, hashlib.sha256(data).hexdigest(), pixels.shape), pixels
 
     with ThreadPoolExecutor() as pool:
-        for i in range(0, len(names), 64):  # in pieces: finished ones wait in memory
-            part = names[i : i + 64]
-            for name, found in zip(part, pool.map(attempt, part), strict=True):
+        for i in range(0, len(names), AT_ONCE):
+            for found in pool.map(attempt, names[i : i + AT_ONCE]):
                 if isinstance(found, str):
                     skipped.append(found)
                 else:
-                    yield name, found
+                    yield found
     if skipped:
         shown = ", ".join(skipped[:5] + ["..."] * (len(skipped) > 5))
         print(f"{where}: {len(skipped)} of {len(names)} images skipped: {shown}")

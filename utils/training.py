@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from utils import checkpoints, images, loop, metrics, monitor, runtime
-from utils.datasets import ImageData, UnpairedData
+from utils.datasets import Dataset
 from utils.fingerprint import check_owned, fingerprint
 from utils.options import at_least
 
@@ -89,7 +89,7 @@ class Trainer:
 
     def fit(
         self,
-        dataset: ImageData | UnpairedData,
+        dataset: Dataset,
         rounds: int,
         steps_per_round: int,
         sample: Callable[[], Any],
@@ -124,7 +124,7 @@ class Trainer:
         self.dataset, self.rounds, self.steps_per_round = dataset, rounds, steps_per_round
         self.sample, self.score, self.score_every = sample, score, score_every
         check_owned(self.step, [*self.parts.values(), *self.frozen])
-        data = f"{dataset.name} {dataset.contents}".strip()
+        data = json.dumps(dataset.identity())
         prints = fingerprint(self.step, self.parts, self.constants, data)
         with checkpoints.open_folder(self.lesson, prints) as self.folder:
             done = self._open(prints)

@@ -1,0 +1,169 @@
+"""Where data come from: DATA_DIR, Keras' cache, a download, or else a stand-in."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import filelock
+import keras
+import numpy as np
+
+from utils.options import option
+
+T = TypeVar("T")
+ATTEMPTS = 2  # to get an intact file from one address
+
+
+class UnavailableError(OSError):
+    """No address gave the file."""
+
+
+def or_standin(name: str, real: Callable[[], T], standin: Callable[[], T]) -> tuple[str, T, bool]:
+    """Return real data, or a stand-in where they cannot be downloaded, as STANDIN has it.
+
+    Use it for published data only: nothing may stand in for a folder that the reader named.
+
+    Args:
+        name: of the data.
+        real: loads the data; `download` within it tells by `UnavailableError` that there are none.
+            Other errors pass, so that a damaged file or a full disk is not hidden.
+        standin: makes what stands in.
+
+    Returns:
+        (name, which says so if it is a stand-in; what was loaded or made; is it a stand-in).
+
+    Raises:
+        FileNotFoundError: the data cannot be downloaded, and STANDIN=never.
+    """
+    wish = option("STANDIN")
+    if wish != "always":
+        try:
+            return name, real(), False
+        except UnavailableError as error:
+            if wish == "never":
+                raise FileNotFoundError(
+                    f"{name} was not found and STANDIN=never. {error}"
+                ) from error
+            print(f"{name} could not be had, so a stand-in is used. {error}")
+    return f"STAND-IN for {name}", standin(), True
+
+
+def sha256(data: bytes | np.ndarray) -> str:
+    """Return the SHA-256 of bytes, or of an array's values in C order, as 64 hex digits."""
+    data = data if isinstance(data, bytes) else np.ascontiguousarray(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def has_hash(expected: str) -> Callable[[Path], None]:
+    """Return a check for `download`: the file's SHA-256 is this one, 64 hex digits."""
+
+    def check(path: Path) -> None:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            raise ValueError(f"{path.name} has the SHA-256 {found}, expected was {expected}")
+
+    return check
+
+
+def in_data_dir(name: str) -> Path | None:
+    """Return the path of `name` in DATA_DIR, or None where there is no such file.
+
+    Raises:
+        ValueError: DATA_DIR is set, but is not a folder.
+    """
+    given = os.environ.get("DATA_DIR")
+    if not given:
+        return None
+    folder = Path(given).expanduser().resolve()
+    if not folder.is_dir():
+        raise ValueError(f"DATA_DIR={given!r}: {folder} is not a folder. Correct or unset it.")
+    path = folder / name
+    return path if path.exists() else None
+
+
+def download(
+    name: str, urls: Sequence[str], check: Callable[[Path], object], timeout: float = 20.0
+) -> Path:
+    """Return a file from DATA_DIR or Keras' cache, else fetch it from the first address that works.
+
+    A file in DATA_DIR is taken as it is. A fetched one that fails its check is fetched once
+    more, then from the next address. Where two processes want a file, the second waits for it.
+
+    Args:
+        name: file name in DATA_DIR and in Keras' cache (`~/.keras/datasets`, or under KERAS_HOME).
+        urls: the official address, then its mirrors.
+        check: raises an exception where a file is not the right one, with the reason.
+        timeout: seconds without a byte after which an address is given up.
+
+    Raises:
+        UnavailableError: no address gave the file; the message holds each one's reason.
+        ValueError: DATA_DIR is set, but is not a folder.
+    """
+    if here := in_data_dir(name):
+        return here
+    reasons = []
+    lock = filelock.FileLock(Path(tempfile.gettempdir(), f"{Path.home().name}-{name}.lock"))
+    with lock, _patience(timeout):
+        for url in urls:
+            path = _fetched(name, url, check, reasons)
+            if path:
+                return path
+    why = "; ".join(dict.fromkeys(reasons))
+    raise UnavailableError(
+        f"Put {name} in a folder and set DATA_DIR to that. The download failed: {why}"
+    )
+
+
+@contextlib.contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    """Give up connections that are silent for so long."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _fetched(
+    name: str, url: str, check: Callable[[Path], object], reasons: list[str]
+) -> Path | None:
+    """Return a file that passes its check, from Keras' cache or one address, or add the reasons."""
+    for _ in range(ATTEMPTS):
+        try:
+            path = Path(keras.utils.get_file(name, origin=url))
+        except Exception as error:  # get_file raises bare Exception for HTTP errors
+            reasons.append(f"{url}: {str(error).strip() or type(error).__name__}")
+            return None
+        try:
+            check(path)
+            return path
+        except Exception as error:  # whatever a damaged file raises
+            path.unlink()
+            reasons.append(f"{url}: {error}")
+    return None
+
+
+def check_sums(folder: Path) -> None:
+    """Check the files of a folder against its SHA256SUMS, which lists all of them.
+
+    Raises:
+        ValueError: one is another than it was.
+    """
+    text = (folder / "SHA256SUMS").read_text(encoding="utf-8", errors="replace")
+    listed = {line[66:]: line[:64] for line in text.splitlines()}
+    there = {path.name for path in folder.iterdir()} - {"SHA256SUMS"}
+    for name in sorted(there | listed.keys()):
+        if name not in there or sha256((folder / name).read_bytes()) != listed.get(name):
+            raise ValueError(
+                f"{folder.name}/{name} is damaged: its SHA-256 is not the one in SHA256SUMS. "
+                "Get it again: git checkout outputs/pretrained"
+            )
