@@ -20,11 +20,10 @@ import numpy as np
 import tensorflow as tf
 
 from tools import pages
-from utils import datasets, images, runtime, training
+from utils import images, runtime, training
 from utils.evaluation import Evaluation, in_batches
 from utils.options import ROOT
-from utils.topics import features
-from utils.topics.pairs import Translation
+from utils.topics import features, pairs
 
 PAGE = "07_cyclegan"
 HALF = [
@@ -46,7 +45,7 @@ VARIANTS = {
 SHOWN = (11, 27, 68)  # test horses
 
 
-def train(number: int, changes: list[tuple[str, str]], test: datasets.UnpairedData):
+def train(number: int, changes: list[tuple[str, str]], test: pairs.UnpairedData):
     """Train the page with changes to its text; return the averaged generators, there and back."""
     runtime.start(1, mixed_precision=True)
     changed = pages.Page(PAGE)
@@ -62,7 +61,7 @@ def train(number: int, changes: list[tuple[str, str]], test: datasets.UnpairedDa
         **{name: getattr(page, name) for name in pages.CYCLEGAN_PARTS},
     )
     there, back = (trainer.averaged[name] for name in pages.CYCLEGAN_NETWORKS[:2])
-    data = datasets.horse2zebra(page.IMAGE_SIZE, page.BATCH_SIZE, page.SEED)
+    data = pairs.horse2zebra(page.IMAGE_SIZE, page.BATCH_SIZE, page.SEED)
     trainer.fit(
         data,
         page.ROUNDS,
@@ -76,7 +75,7 @@ def main() -> None:
     """Train all, then measure, print the table in Markdown and write the picture."""
     warnings.filterwarnings("ignore", "[0-9]+ samples for")
     size = pages.Page(PAGE).definitions().IMAGE_SIZE
-    test = datasets.horse2zebra(size, split="test")
+    test = pairs.horse2zebra(size, split="test")
     network, rows, pictures = features.of_photographs(), {}, []
     for number, (name, changes) in enumerate(VARIANTS.items()):
         there, back, data = train(number, changes, test)
@@ -85,8 +84,8 @@ def main() -> None:
             for x, real in ((data.b, test.b), (data.a, test.a))
         ]
         ways = (
-            Translation("horse to zebra", test.a, there, back, judges[0]),
-            Translation("zebra to horse", test.b, back, there, judges[1]),
+            pairs.Translation("horse to zebra", test.a, there, back, judges[0]),
+            pairs.Translation("zebra to horse", test.b, back, there, judges[1]),
         )
         rows[name] = [way.score() for way in ways] + [way.report()["cycle error"] for way in ways]
         photos, made, returned = ways[0](list(SHOWN))

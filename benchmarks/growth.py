@@ -23,7 +23,8 @@ import tensorflow as tf
 
 from benchmarks import steps, timing
 from tools import pages
-from utils import datasets, fetch, photographs, runtime, superresolution
+from utils import photographs, runtime, sources
+from utils.topics import pairs, superresolution
 
 POINTS = {  # what grows: its values, and the pair of steps that it gives
     "lesson 02, batch": ((16, 32, 64, 128, 256), lambda n: steps.digits("02_dcgan", BATCH_SIZE=n)),
@@ -49,7 +50,7 @@ def of_folder(count: int) -> str:
     """Measure opening a folder of photographs, which are the same few again and again."""
     runtime.start(1)
     with tempfile.TemporaryDirectory() as folder:
-        zipped = fetch.in_data_dir("horse2zebra.zip")
+        zipped = sources.in_data_dir("horse2zebra.zip")
         files = list(photographs.find(zipped).items())[:100]
         for i in range(count):
             path = Path(folder) / f"{i:05d}.jpg"
@@ -58,7 +59,7 @@ def of_folder(count: int) -> str:
             else:
                 os.link(Path(folder) / f"{i % len(files):05d}.jpg", path)
         began = time.perf_counter()
-        data = datasets.folder_pair(folder, folder, 128, 1, 1)
+        data = pairs.folder_pair(folder, folder, 128, 1, 1)
         for _ in data.from_step(0).take(100):
             pass
         return f"{time.perf_counter() - began:.1f} s to open and draw 100"

@@ -21,27 +21,35 @@ import numpy as np
 import tensorflow as tf
 
 from tools import pages
-from utils import images, runtime, superresolution, training
+from utils import images, runtime, training
 from utils.options import ROOT
-from utils.topics import features
+from utils.topics import features, superresolution
 
 PAGE = "09_srgan"
 NAMES = ("cross_entropy", "mean_square", "chosen", "small", "blurred", "apart")
 SHOWN = (("Set5", 2), ("Set14", 13))  # a crop of each
 
 
-@dataclasses.dataclass(frozen=True)
+ALIASED = "small images without averaging"
+WIDE = "targets from -2 to 2"
+CHANGES = {
+    ALIASED: lambda lr, hr: ((hr[:, ::4, ::4] + 1) / 2, hr),
+    WIDE: lambda lr, hr: (lr, 2 * hr),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Changed(superresolution.Crops):
-    """Crops with a mistake in them."""
+    """Crops with a mistake in them, of CHANGES."""
 
-    change: Callable = None
+    change: str
 
-    def from_step(self, step: int = 0) -> tf.data.Dataset:
-        """Return the batches, changed."""
-        return super().from_step(step).map(self.change)
+    def load(self, indices: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return a batch, changed."""
+        return CHANGES[self.change](*super().load(indices, places))
 
 
-def page_for(name: str, change: Callable | None, content: keras.Model):
+def page_for(change: str, content: keras.Model):
     """Return the page's definitions and what its cells have made before the training."""
     runtime.start(1, mixed_precision=True)
     crops, held_out = superresolution.crops(seed=1)
@@ -50,16 +58,16 @@ def page_for(name: str, change: Callable | None, content: keras.Model):
     page.MSE_ROUNDS, page.GAN_ROUNDS = page.MSE_ROUNDS // 2, page.GAN_ROUNDS // 2
     if change:
         values = {f.name: getattr(crops, f.name) for f in dataclasses.fields(crops)}
-        crops = Changed(**values | {"name": f"{crops.name}, {name}"}, change=change)
+        crops = Changed(**values | {"name": f"{crops.name}, {change}"}, change=change)
     page.crops, page.content = crops, content
     page.generator = page.srresnet(page.WIDTH, page.BLOCKS, page.BATCH_NORM)
     return page
 
 
-def first_stage(number: int, name: str, change: Callable | None = None) -> training.Trainer:
+def first_stage(number: int, change: str = "") -> training.Trainer:
     """Train the first stage on crops with a mistake."""
-    page = page_for(name, change, features.content_network())
-    if name == "targets from -2 to 2":  # back to where they belong
+    page = page_for(change, features.content_network())
+    if change == WIDE:  # back to where they belong
         page.enlarge = halved
     schedule = page.MSE_ROUNDS, page.STEPS_PER_ROUND
     page.optimizer = page.adam(page.generator, page.LEARNING_RATE, schedule)
@@ -70,7 +78,7 @@ def first_stage(number: int, name: str, change: Callable | None = None) -> train
 
 def second_stage(number: int, start: list[np.ndarray], content: keras.Model) -> training.Trainer:
     """Train the second stage from the weights of a first one."""
-    page = page_for("", None, content)
+    page = page_for("", content)
     page.generator.set_weights(start)
     page.discriminator = page.crop_discriminator(page.HR_SIZE, page.WIDTH, page.NOISE)
     parts = {"generator": page.generator, "discriminator": page.discriminator}
@@ -102,11 +110,9 @@ def main() -> None:
     times_68 = keras.layers.Rescaling(68)(content.output)
     unscaled = keras.Model(content.input, times_68, name="SqueezeNet-unscaled")
     unscaled.trainable = False
-    first = first_stage(0, "as it is")
-    aliased = first_stage(
-        1, "small images without averaging", lambda lr, hr: ((hr[:, ::4, ::4] + 1) / 2, hr)
-    )
-    wide = first_stage(2, "targets from -2 to 2", lambda lr, hr: (lr, 2 * hr))
+    first = first_stage(0)
+    aliased = first_stage(1, ALIASED)
+    wide = first_stage(2, WIDE)
     start = first.best["generator"].get_weights()
     methods = {
         "bicubic": superresolution.bicubic,

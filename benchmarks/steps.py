@@ -27,8 +27,8 @@ import tensorflow as tf
 
 from benchmarks import timing
 from tools import pages
-from utils import runtime, steps, superresolution
-from utils.topics import features
+from utils import runtime, steps
+from utils.topics import features, superresolution
 
 Step = Callable[..., dict[str, tf.Tensor]]
 Pair = tuple[dict[str, Step], tuple[tf.Tensor, ...]]  # both steps, and what they take

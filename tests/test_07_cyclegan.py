@@ -7,7 +7,8 @@ import tensorflow as tf
 from keras import layers
 
 from tools import pages
-from utils import datasets, runtime, steps, training
+from utils import runtime, steps, training
+from utils.topics import pairs
 
 PAGE = "07_cyclegan"
 
@@ -195,7 +196,7 @@ def run(rounds, kill_after=None):
     found = page(ROUNDS=rounds)
     for name in "pool_a", "pool_b":
         setattr(found, name, steps.ImagePool(2, (40, 40, 3), found.rng))
-    data = datasets.horse2zebra(40, 2, seed=1)
+    data = pairs.horse2zebra(40, 2, seed=1)
     trainer = training.Trainer(
         "cyclegan",
         found.train_step,

@@ -11,7 +11,8 @@ import tensorflow as tf
 from keras import layers
 
 from tools import pages
-from utils import images, runtime, superresolution, training
+from utils import images, runtime, training
+from utils.topics import superresolution
 
 PAGE = "09_srgan"
 NETWORKS = ("generator", "discriminator", "content")
@@ -36,7 +37,9 @@ def page():
 
 def crops():
     photos = [skimage.data.chelsea(), skimage.data.coffee()]
-    return superresolution.Crops("two photographs", False, photos, 48, 2, 1)
+    return superresolution.Crops(
+        name="two photographs", standin=False, batch_size=2, seed=1, photographs=photos, size=48
+    )
 
 
 def batch():

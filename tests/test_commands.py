@@ -17,15 +17,16 @@ import pytest
 
 from tests import toy
 from tools import headless, pages, project
-from utils import datasets, options, photographs, runtime, steps, superresolution
+from utils import options, photographs, runtime, steps
 from utils.options import ROOT
+from utils.topics import pairs, superresolution
 
 TOY_LESSON = """
 from tests import toy
-from utils import runtime
+from utils import panel, runtime
 runtime.start(1)
 trainer = toy.make(lesson="00_toy")
-trainer.panel.every = 0
+panel.EVERY = 0
 toy.fit(trainer, ROUNDS)
 """
 WRONG_NAME = pytest.mark.fault(
@@ -439,7 +440,7 @@ def test_lessons_run_at_the_preset_that_make_test_asks_for():
         (lambda: steps.ImagePool(0, (4, 4, 3), None), "size=0: take"),
         (lambda: superresolution.crops(0), "size=0: take"),
         (lambda: superresolution.crops(96, 0), "batch_size=0: take"),
-        (lambda: datasets.horse2zebra(15), "image_size=15: take a whole number, 16 or more"),
+        (lambda: pairs.horse2zebra(15), "image_size=15: take a whole number, 16 or more"),
         (lambda: photographs.load("nowhere.png", -1), "size=-1: take"),
     ],
 )

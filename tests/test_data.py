@@ -18,7 +18,7 @@ from PIL import Image
 
 from tests import toy
 from tests.conftest import KERAS_HOME
-from utils import datasets, fetch
+from utils import datasets, sources
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def tiny_mnist(monkeypatch, tmp_path):
     path = tmp_path / "served" / "mnist.npz"
     path.parent.mkdir()
     np.savez(path, **arrays)
-    hashes = {name: fetch.sha256(array) for name, array in arrays.items()}
+    hashes = {name: sources.sha256(array) for name, array in arrays.items()}
     monkeypatch.setattr(datasets, "MNIST_ARRAY_HASHES", hashes)
-    monkeypatch.setattr(datasets, "MNIST_FILE_HASH", fetch.sha256(path.read_bytes()))
+    monkeypatch.setattr(datasets, "MNIST_FILE_HASH", sources.sha256(path.read_bytes()))
     return path
 
 
@@ -181,12 +181,12 @@ def test_download_then_cache(server, empty_cache, monkeypatch):
 def test_a_mirror_steps_in(server, empty_cache, monkeypatch, tiny_mnist, bad, times, words):
     url, asked = server
     monkeypatch.delenv("DATA_DIR", raising=False)
-    check, urls = fetch.has_hash(datasets.MNIST_FILE_HASH), [f"{url}/{bad}", f"{url}/mnist.npz"]
+    check, urls = sources.has_hash(datasets.MNIST_FILE_HASH), [f"{url}/{bad}", f"{url}/mnist.npz"]
     with pytest.raises(OSError, match=words):
-        fetch.download("mnist.npz", urls[:1], check, timeout=0.5)
+        sources.download("mnist.npz", urls[:1], check, timeout=0.5)
     assert not list(empty_cache.rglob("mnist*"))
     asked.clear()
-    path = fetch.download("mnist.npz", urls, check, timeout=0.5)
+    path = sources.download("mnist.npz", urls, check, timeout=0.5)
     assert path.read_bytes() == tiny_mnist.read_bytes()
     assert asked == [f"/{bad}"] * times + ["/mnist.npz"]
 
@@ -195,7 +195,7 @@ def test_a_mirror_steps_in(server, empty_cache, monkeypatch, tiny_mnist, bad, ti
 @pytest.mark.parametrize("way", ["whole", "redirect"])
 def test_ways_to_send_a_file(server, empty_cache, monkeypatch, tiny_mnist, way):
     monkeypatch.delenv("DATA_DIR", raising=False)
-    path = fetch.download("mnist.npz", [f"{server[0]}/{way}"], lambda path: None)
+    path = sources.download("mnist.npz", [f"{server[0]}/{way}"], lambda path: None)
     assert path.read_bytes() == tiny_mnist.read_bytes()
 
 
@@ -210,8 +210,8 @@ def test_what_a_killed_process_left_is_not_taken_for_the_file(
     monkeypatch.delenv("DATA_DIR", raising=False)
     empty_cache.mkdir(parents=True)
     (empty_cache / "mnist.npz").write_bytes(tiny_mnist.read_bytes()[:1000])
-    check = fetch.has_hash(datasets.MNIST_FILE_HASH)
-    path = fetch.download("mnist.npz", [f"{server[0]}/mnist.npz"], check)
+    check = sources.has_hash(datasets.MNIST_FILE_HASH)
+    path = sources.download("mnist.npz", [f"{server[0]}/mnist.npz"], check)
     assert path.read_bytes() == tiny_mnist.read_bytes()
 
 
@@ -219,9 +219,9 @@ def test_what_a_killed_process_left_is_not_taken_for_the_file(
 def test_two_processes_fetch_a_file_once(server, tmp_path, tiny_mnist):
     url, asked = server
     script = (
-        f"from utils import fetch; print(chr(10), fetch.download('f.npz', [{url + '/slow'!r}], "
+        f"from utils import fetch; print(chr(10), sources.download('f.npz', [{url + '/slow'!r}], "
     )
-    script += f"fetch.has_hash({datasets.MNIST_FILE_HASH!r})))"
+    script += f"sources.has_hash({datasets.MNIST_FILE_HASH!r})))"
     environment = {k: v for k, v in os.environ.items() if k != "DATA_DIR"}
     environment |= {"KERAS_HOME": str(tmp_path)}
     options = {"stdout": subprocess.PIPE, "text": True, "env": environment}

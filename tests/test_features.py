@@ -7,11 +7,11 @@ import pytest
 import skimage.data
 import tensorflow as tf
 
-from utils import fetch, superresolution
+from utils import sources
 from utils.evaluation import in_batches
-from utils.topics import features
+from utils.topics import features, superresolution
 
-PATH = fetch.in_data_dir(features.SQUEEZENET_FILE)
+PATH = sources.in_data_dir(features.SQUEEZENET_FILE)
 needs_weights = pytest.mark.skipif(PATH is None, reason="DATA_DIR holds no SqueezeNet weights")
 
 
@@ -29,7 +29,7 @@ def no_network(monkeypatch):
 
     for network in "InceptionV3", "VGG19":
         monkeypatch.setattr(keras.applications, network, refused)
-    monkeypatch.setattr(fetch, "download", refused)
+    monkeypatch.setattr(sources, "download", refused)
 
 
 @needs_weights
@@ -138,7 +138,9 @@ def test_where_no_weights_can_be_had_the_content_is_the_pixels(no_network, capsy
 def crops():
     """Return crops of three photographs, and the same enlarged with bicubic interpolation."""
     photos = [skimage.data.chelsea(), skimage.data.coffee(), skimage.data.astronaut()]
-    data = superresolution.Crops("three", False, photos, 96, 24, 1)
+    data = superresolution.Crops(
+        name="three", standin=False, batch_size=24, seed=1, photographs=photos, size=96
+    )
     lr, hr = next(iter(data.from_step(0)))
     small = np.rint(lr.numpy() * 255).astype("uint8")
     blurred = np.stack([superresolution.bicubic(x) for x in small]) / np.float32(127.5) - 1

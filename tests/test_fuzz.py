@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils import checkpoints, datasets, fetch, photographs
+from utils import checkpoints, datasets, photographs, sources
 from utils.options import OPTIONS, ROOT, option, output_dir
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -99,10 +99,10 @@ def a_metrics_file(rng, folder):
 def a_record(rng, folder):
     whole = rng.randbytes(500)
     (folder / "state.npz").write_bytes(whole)
-    (folder / "SHA256SUMS").write_text(f"{fetch.sha256(whole)}  state.npz\n")
+    (folder / "SHA256SUMS").write_text(f"{sources.sha256(whole)}  state.npz\n")
     changed = folder / rng.choice(("state.npz", "SHA256SUMS"))
     changed.write_bytes(mutated(changed.read_bytes(), rng))
-    fetch.check_sums(folder)
+    sources.check_sums(folder)
     assert (folder / "state.npz").read_bytes() == whole
 
 
@@ -118,7 +118,7 @@ def a_data_file(rng, folder):
 def an_option(rng, folder):
     name = rng.choice((*OPTIONS, "DATA_DIR"))
     os.environ[name] = "".join(rng.choices(string.printable[:94] + "äß한", k=rng.randint(1, 12)))
-    found = fetch.in_data_dir("mnist.npz") if name == "DATA_DIR" else option(name)
+    found = sources.in_data_dir("mnist.npz") if name == "DATA_DIR" else option(name)
     assert found in (*OPTIONS.get(name, ()), None)
 
 

@@ -11,9 +11,10 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 
-from utils import fetch, photographs, superresolution
+from utils import photographs, sources
+from utils.topics import superresolution
 
-SET5, SET14 = (fetch.in_data_dir(name) for name in ("Set5.zip", "Set14.zip"))
+SET5, SET14 = (sources.in_data_dir(name) for name in ("Set5.zip", "Set14.zip"))
 needs_data = pytest.mark.skipif(not (SET5 and SET14), reason="DATA_DIR holds no Set5 and Set14")
 
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from utils import datasets
+from utils.topics import pairs
 
 
 def numbered(n, side=18):
@@ -23,7 +24,7 @@ def seen(data, start, n):
 
 
 def data(n_a=7, n_b=12, batch=1, seed=5):
-    return datasets.UnpairedData("numbers", False, numbered(n_a), numbered(n_b), 16, batch, seed)
+    return pairs.UnpairedData("numbers", False, numbered(n_a), numbered(n_b), 16, batch, seed)
 
 
 def test_an_epoch_shows_each_image_of_the_longer_kind_once():
@@ -55,7 +56,7 @@ def test_batches_go_on_where_a_run_stopped():
 def test_images_are_cut_and_flipped_anew_in_each_epoch():
     ramp = np.arange(18, dtype="uint8") * 10
     image = np.broadcast_to((ramp[:, None] + ramp)[None, ..., None], (1, 18, 18, 3))
-    source = datasets.UnpairedData("ramp", False, image, image, 16, 1, 0)
+    source = pairs.UnpairedData("ramp", False, image, image, 16, 1, 0)
     pictures = [a.numpy()[0] for a, _ in source.from_step(0).take(40)]
     assert pictures[0].shape == (16, 16, 3)
     assert pictures[0].dtype == np.float32
@@ -92,11 +93,11 @@ COUNTS = {"trainA": 3, "trainB": 4, "testA": 2, "testB": 1}
 def test_archive_and_folder_give_the_same(data_dir, capsys):
     path = data_dir / "horse2zebra.zip"
     write_archive(path, COUNTS)
-    zipped = datasets.horse2zebra(32), datasets.horse2zebra(32, split="test")
+    zipped = pairs.horse2zebra(32), pairs.horse2zebra(32, split="test")
     with zipfile.ZipFile(path) as archive:
         archive.extractall(data_dir)
     path.unlink()
-    unpacked = datasets.horse2zebra(32), datasets.horse2zebra(32, split="test")
+    unpacked = pairs.horse2zebra(32), pairs.horse2zebra(32, split="test")
     for x, y in zip(zipped, unpacked, strict=True):
         np.testing.assert_array_equal(x.a, y.a)
         np.testing.assert_array_equal(x.b, y.b)
@@ -111,14 +112,14 @@ def test_own_folders(data_dir):
     with zipfile.ZipFile(data_dir / "horse2zebra.zip") as archive:
         archive.extractall(data_dir)
     folder = data_dir / "horse2zebra"
-    found = datasets.folder_pair(folder / "trainA", str(folder / "trainB"), 64, batch_size=2)
+    found = pairs.folder_pair(folder / "trainA", str(folder / "trainB"), 64, batch_size=2)
     assert (found.name, found.standin) == ("trainA and trainB", False)
     assert next(iter(found.from_step(0)))[1].shape == (2, 64, 64, 3)
     assert found.a.shape[1] == 72
-    found = datasets.folder_pair(folder / "testA", folder / "testB", 64, split="test")
+    found = pairs.folder_pair(folder / "testA", folder / "testB", 64, split="test")
     assert found.a.shape[1:] == (64, 64, 3)
     with pytest.raises(ValueError, match="nowhere"):
-        datasets.folder_pair(folder / "nowhere", folder / "trainB", 64)
+        pairs.folder_pair(folder / "nowhere", folder / "trainB", 64)
 
 
 def test_other_images_in_folders_of_the_same_name_are_other_data(data_dir):
@@ -128,7 +129,7 @@ def test_other_images_in_folders_of_the_same_name_are_other_data(data_dir):
     folders = data_dir / "horse2zebra" / "trainA", data_dir / "horse2zebra" / "trainB"
 
     def contents():
-        found = datasets.folder_pair(*folders, 32)
+        found = pairs.folder_pair(*folders, 32)
         return found.contents, datasets.folder(folders[0], 32, 1).contents
 
     before = contents()
@@ -139,28 +140,28 @@ def test_other_images_in_folders_of_the_same_name_are_other_data(data_dir):
 
 def test_other_images_in_place_of_the_published_ones_are_other_data(data_dir, monkeypatch):
     write_archive(data_dir / "horse2zebra.zip", COUNTS)
-    assert datasets.horse2zebra(32).contents
+    assert pairs.horse2zebra(32).contents
     monkeypatch.setitem(datasets.HORSE_COUNTS, "train", (3, 4))
-    assert not datasets.horse2zebra(32).contents
+    assert not pairs.horse2zebra(32).contents
 
 
 def test_only_the_published_content_passes_as_a_download(data_dir):
     path = data_dir / "other.zip"
     write_archive(path, COUNTS)
     with pytest.raises(ValueError, match="does not hold"):
-        datasets._check_horses(path)
+        pairs.check_horses(path)
 
 
 def test_standin_is_named_and_keeps_the_task(monkeypatch):
     monkeypatch.setenv("STANDIN", "always")
-    found = datasets.horse2zebra(64)
+    found = pairs.horse2zebra(64)
     assert found.standin
     assert found.name.startswith("STAND-IN")
     assert found.a.shape == found.b.shape == (60, 72, 72, 3)
     a, b = found.a.astype(float), found.b.astype(float)
     assert (a[..., 0] - a[..., 2]).mean() > (b[..., 0] - b[..., 2]).mean()  # brown is red
     assert b.std() > 1.3 * a.std()  # stripes
-    again = datasets.horse2zebra(64)
+    again = pairs.horse2zebra(64)
     np.testing.assert_array_equal(found.b, again.b)
 
 
@@ -176,4 +177,4 @@ def test_standin_is_named_and_keeps_the_task(monkeypatch):
 def test_wrong_arguments_are_named(monkeypatch, arguments, words):
     monkeypatch.setenv("STANDIN", "always")
     with pytest.raises(ValueError, match=words):
-        datasets.horse2zebra(**arguments)
+        pairs.horse2zebra(**arguments)

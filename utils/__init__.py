@@ -4,7 +4,7 @@ On the ground:
     options      what is read from the environment
     runtime      seeds, preset, precision, device
     fingerprint  what decides the result of a run
-    fetch        download and check files
+    sources      DATA_DIR, cache, download, or a stand-in; checked files
     photographs  what lies in a folder or an archive, decoded once
     images       from network values to pictures: grid, show, save_gif
     layers       what two or more lessons build their networks with
@@ -13,8 +13,8 @@ On the ground:
     features     networks trained on ImageNet, to compare photographs in
     toy          a game in the plane whose best discriminator is known
 Above:
-    datasets     one function per data set: float32 NHWC batches in [-1, 1]
-    superresolution  crops to train on, the protocol of measuring, tiles
+    datasets     order from (seed, step), a replica's part, labels; mnist, folder
+    topics/      pairs (horses and zebras, translations), superresolution (crops, protocol)
     checkpoints  the folder of a run: rounds, resume, the record of a finished run
     monitor      the live panel, curves, the health of a run
     loop         what Keras' `fit` runs: the compiled step, the ends of rounds

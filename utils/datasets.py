@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import json
-from collections.abc import Sequence
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -28,6 +32,7 @@ MNIST_HASHES = {  # of the arrays: archives of the same arrays can differ
     "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
     "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
 }
+_at_rest_since: dict[int, float] = {}  # seconds, by thread that has called Python; see `in_python`
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,26 +91,31 @@ class Dataset:
             ValueError: a batch cannot be cut into so many parts.
         """
         replicas, own = self._parts(context)
-        size = self.batch_size // replicas
+        size = self.batch_size // replicas  # of a part
 
-        def cut(number: tf.Tensor, indices: Any) -> Any:
-            places = number * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)
-            parts = [tf.reshape(x, (replicas, size))[own] for x in tf.nest.flatten(indices)]
-            return tf.nest.pack_sequence_as(indices, parts), tf.reshape(places, (replicas, size))[own]
+        def is_own(number: tf.Tensor, indices: Any) -> tf.Tensor:
+            replica = number % replicas
+            return (own.start <= replica) & (replica < own.stop)
 
-        numbers = tf.data.Dataset.range(step, tf.int64.max)
-        indices = self.order(step * self.batch_size).batch(self.batch_size, drop_remainder=True)
-        parts = tf.data.Dataset.zip(numbers, indices).map(cut).unbatch()
+        def load(number: tf.Tensor, indices: Any) -> Any:
+            places = number * size + tf.range(size, dtype=tf.int64)
+            return self.load(indices, places)
+
+        numbers = tf.data.Dataset.range(step * replicas, tf.int64.max)
+        indices = self.order(step * self.batch_size).batch(size, drop_remainder=True)
+        parts = tf.data.Dataset.zip(numbers, indices)
+        if len(own) < replicas:
+            parts = parts.filter(is_own)
         options = tf.data.Options()
         # Autotuning has nothing to tune here, and the end of a training would wait for its thread,
         # which sleeps up to a minute.
         options.autotune.enabled = False
-        return parts.map(self.load).prefetch(2).with_options(options)
+        return parts.map(load).prefetch(2).with_options(options)
 
-    def _parts(self, context: tf.distribute.InputContext | None) -> tuple[int, slice]:
+    def _parts(self, context: tf.distribute.InputContext | None) -> tuple[int, range]:
         """Return into how many parts a batch is cut, and which of them this pipeline yields."""
         if context is None:
-            return 1, slice(0, 1)
+            return 1, range(1)
         replicas = context.num_replicas_in_sync
         pipelines = context.num_input_pipelines
         if self.batch_size % replicas or replicas % pipelines:
@@ -115,7 +125,7 @@ class Dataset:
             )
         each = replicas // pipelines
         first = context.input_pipeline_id * each
-        return replicas, slice(first, first + each)
+        return replicas, range(first, first + each)
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the batches, in JSON's values: every field, data by their content.
@@ -179,10 +189,44 @@ def order_of(n: int, used: int, seed: int, start: int) -> tf.data.Dataset:
     return tf.data.Dataset.range(number, tf.int64.max).flat_map(one_pass).skip(done)
 
 
+def in_python(function: Callable, inputs: Sequence[tf.Tensor], types: Any) -> Any:
+    """Call a function of NumPy arrays while a batch is made, outside TensorFlow's graph.
+
+    Args:
+        function: of arrays; gives an array, or a tuple of arrays.
+        inputs: tensors that become its arrays.
+        types: of what it gives.
+    """
+
+    def noted(*arrays: np.ndarray) -> Any:
+        thread = threading.get_ident()
+        _at_rest_since[thread] = math.inf
+        try:
+            return function(*arrays)
+        finally:
+            _at_rest_since[thread] = time.monotonic()
+
+    return tf.numpy_function(noted, inputs, types)
+
+
+@atexit.register
+def _let_calls_end() -> None:
+    """Let the threads of unfinished batches come to rest before Python ends.
+
+    They make two batches ahead and then rest. One that calls a Python that has ended would hang,
+    and the process with it.
+    """
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if all(since < time.monotonic() - 0.1 for since in list(_at_rest_since.values())):
+            return
+        time.sleep(0.01)
+
+
 def gather(array: np.ndarray, indices: tf.Tensor) -> tf.Tensor:
     """Return items of an array that stays where it is: no copy of it becomes part of a graph."""
     array = np.asarray(array)
-    found = tf.numpy_function(lambda chosen: array[chosen], [indices], array.dtype)
+    found = in_python(lambda chosen: array[chosen], [indices], array.dtype)
     return tf.ensure_shape(found, (*indices.shape, *array.shape[1:]))
 
 

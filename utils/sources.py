@@ -48,7 +48,9 @@ def or_standin(name: str, real: Callable[[], T], standin: Callable[[], T]) -> tu
             return name, real(), False
         except UnavailableError as error:
             if wish == "never":
-                raise FileNotFoundError(f"{name} was not found and STANDIN=never. {error}") from error
+                raise FileNotFoundError(
+                    f"{name} was not found and STANDIN=never. {error}"
+                ) from error
             print(f"{name} could not be had, so a stand-in is used. {error}")
     return f"STAND-IN for {name}", standin(), True
 

@@ -8,7 +8,7 @@ that is stored in greyscale are Y as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,7 @@ from PIL import Image
 from skimage import color
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from utils import datasets, fetch, images, photographs
-from utils.evaluation import in_batches
+from utils import datasets, evaluation, images, photographs, sources
 from utils.options import at_least
 
 SCALE = 4
@@ -55,17 +54,17 @@ def resize(image: np.ndarray, factor: float) -> np.ndarray:
     Returns:
         uint8, (factor * height, factor * width, 1 or 3).
     """
-    size = [round(n * factor) for n in image.shape[1::-1]]
+    height, width = (round(n * factor) for n in image.shape[:2])
     picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
-    resized = np.asarray(picture.resize(size, Image.Resampling.BICUBIC))
-    return resized.reshape(*size[::-1], image.shape[2])
+    resized = picture.resize((width, height), Image.Resampling.BICUBIC)
+    return np.atleast_3d(np.asarray(resized))
 
 
 def luma(image: np.ndarray) -> np.ndarray:
     """Return Y of an uint8 image, (height, width): BT.601, 16 to 235; greyscale as it is."""
-    return (
-        image[..., 0].astype("float64") if image.shape[2] == 1 else color.rgb2ycbcr(image)[..., 0]
-    )
+    if image.shape[2] == 1:
+        return image[..., 0].astype("float64")
+    return color.rgb2ycbcr(image)[..., 0]
 
 
 def compare(original: np.ndarray, enlarged: np.ndarray) -> dict[str, float]:
@@ -80,7 +79,8 @@ def compare(original: np.ndarray, enlarged: np.ndarray) -> dict[str, float]:
     """
     if enlarged.shape[2] > original.shape[2]:
         enlarged = enlarged.mean(axis=2, keepdims=True)
-    x, y = (luma(image)[SCALE:-SCALE, SCALE:-SCALE] for image in (original, enlarged))
+    x = luma(original)[SCALE:-SCALE, SCALE:-SCALE]
+    y = luma(enlarged)[SCALE:-SCALE, SCALE:-SCALE]
     options = {"gaussian_weights": True, "use_sample_covariance": False, "data_range": 255}
     return {
         "PSNR": float(peak_signal_noise_ratio(x, y, data_range=255)),
@@ -110,16 +110,26 @@ def enlarge(network: Callable, small: np.ndarray, tile: int = 112, margin: int =
         uint8, (4 height, 4 width, 3).
     """
     height, width = small.shape[:2]
-    small = np.broadcast_to(small, (height, width, 3)).astype("float32") / 255
+    inputs = np.broadcast_to(small, (height, width, 3)).astype("float32") / 255
     large = np.empty((SCALE * height, SCALE * width, 3), "uint8")
-    for y in range(0, height, tile):
-        for x in range(0, width, tile):
-            top, left = max(0, y - margin), max(0, x - margin)
-            seen = small[None, top : y + tile + margin, left : x + tile + margin]
-            found = images.to_uint8(in_batches(network, seen)[0])
-            found = found[SCALE * (y - top) :, SCALE * (x - left) :][: SCALE * tile, : SCALE * tile]
-            large[SCALE * y :, SCALE * x :][: found.shape[0], : found.shape[1]] = found
+    for top in range(0, height, tile):
+        for left in range(0, width, tile):
+            bottom = min(top + tile, height)
+            right = min(left + tile, width)
+            # What the network sees: the tile with its margin, as far as the image goes.
+            first_row = max(0, top - margin)
+            first_column = max(0, left - margin)
+            seen = inputs[first_row : bottom + margin, first_column : right + margin]
+            made = images.to_uint8(evaluation.in_batches(network, seen[None])[0])
+            # What is kept of it: the tile.
+            rows = _enlarged(top - first_row, bottom - first_row)
+            columns = _enlarged(left - first_column, right - first_column)
+            large[_enlarged(top, bottom), _enlarged(left, right)] = made[rows, columns]
     return large
+
+
+def _enlarged(start: int, end: int) -> slice:
+    return slice(SCALE * start, SCALE * end)
 
 
 def shrink(image: np.ndarray) -> np.ndarray:
@@ -142,14 +152,17 @@ def measure(
         content: adds "content": the mean squared difference of this network's features,
             (n, height, width, 3) in [-1, 1] -> features.
     """
-    found = []
-    for image in map(cut, originals.values()):
-        enlarged = method(shrink(image))
-        found.append(compare(image, enlarged))
+    rows = []
+    for photo in originals.values():
+        original = cut(photo)
+        enlarged = method(shrink(original))
+        row = compare(original, enlarged)
         if content:
-            pair = np.stack([x * np.ones(3, "uint8") for x in (image, enlarged)])
-            found[-1]["content"] = np.mean(np.subtract(*in_batches(content, pair)) ** 2)
-    return {name: float(np.mean([row[name] for row in found])) for name in found[0]}
+            pair = np.stack([original * np.ones(3, "uint8"), enlarged * np.ones(3, "uint8")])
+            features = evaluation.in_batches(content, pair)
+            row["content"] = np.mean((features[0] - features[1]) ** 2)
+        rows.append(row)
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def spectrum(photos: Iterable[np.ndarray], rings: int = 32) -> tuple[np.ndarray, np.ndarray]:
@@ -163,8 +176,10 @@ def spectrum(photos: Iterable[np.ndarray], rings: int = 32) -> tuple[np.ndarray,
         Frequencies in cycles a pixel, the upper ends of rings up to 0.5, and the mean power in
         each ring, in squared grey levels, so that white noise of deviation s has s^2 everywhere.
     """
-    edges, found = np.linspace(0, 0.5, rings + 1), []
-    for grey in (photo.mean(axis=-1) for photo in photos):
+    edges = np.linspace(0, 0.5, rings + 1)
+    found = []
+    for photo in photos:
+        grey = photo.mean(axis=-1)
         power = np.abs(np.fft.fft2(grey - grey.mean())) ** 2 / grey.size
         radius = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, grey.shape), indexing="ij"))
         ring = np.digitize(radius, edges)
@@ -184,6 +199,7 @@ def benchmark(name: str) -> dict[str, np.ndarray]:
     Raises:
         ValueError: a folder does not exist, or holds no image of 64 x 64 or more.
         FileNotFoundError: nothing was found, and STANDIN=never.
+        OSError: the temporary folder is full.
     """
 
     def load(source: Path) -> dict[str, np.ndarray]:
@@ -194,14 +210,61 @@ def benchmark(name: str) -> dict[str, np.ndarray]:
             raise ValueError(f"it does not hold the {BENCHMARKS[name]} images of {name}")
 
     def real() -> dict[str, np.ndarray]:
-        here = fetch.in_data_dir(name)
-        return load(here or fetch.download(f"{name}.zip", [f"{BENCHMARK_URL}{name}.zip"], check))
+        source = sources.in_data_dir(name)
+        source = source or sources.download(f"{name}.zip", [f"{BENCHMARK_URL}{name}.zip"], check)
+        return load(source)
 
     if name not in BENCHMARKS:
         return load(Path(name))
-    title, found, _ = datasets.find(name, real, lambda: _standin("test"))
+    title, found, _ = sources.or_standin(name, real, lambda: _standin("test"))
     print(f"Data: {title}, {len(found)} images")
     return found
+
+
+def _standin(split: str) -> dict[str, np.ndarray]:
+    return {name: np.atleast_3d(getattr(skimage.data, name)()) for name in STANDINS[split]}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Crops(datasets.Dataset):
+    """Crops of photographs; a batch is (lr, hr).
+
+    lr is float32 (batch, size / 4, size / 4, 3) in [0, 1], hr (batch, size, size, 3) in [-1, 1].
+    An epoch shows every photograph once. Place, flip and turn depend on (seed, place) alone.
+
+    Attributes:
+        photographs: uint8, (height, width, 3), each of a size of its own.
+        size: height and width of a crop.
+    """
+
+    photographs: Sequence[np.ndarray]
+    size: int
+
+    def order(self, start: int) -> tf.data.Dataset:
+        n = len(self.photographs)
+        return datasets.order_of(n, n, self.seed, start)
+
+    def load(self, indices: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def pairs(indices: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            hr = np.stack([self.crop(i, place) for i, place in zip(indices, places, strict=True)])
+            lr = np.stack([shrink(image) for image in hr])
+            return lr.astype("float32") / 255, hr.astype("float32") / 127.5 - 1
+
+        lr, hr = datasets.in_python(pairs, [indices, places], (tf.float32, tf.float32))
+        n = indices.shape[0]
+        small = self.size // SCALE
+        lr = tf.ensure_shape(lr, (n, small, small, 3))
+        return lr, tf.ensure_shape(hr, (n, self.size, self.size, 3))
+
+    def crop(self, index: int, place: int) -> np.ndarray:
+        """Cut a square out of a photograph, turn and flip it, at random: uint8."""
+        photo = self.photographs[index]
+        rng = np.random.default_rng((self.seed, place))
+        top = rng.integers(0, photo.shape[0] - self.size + 1)
+        left = rng.integers(0, photo.shape[1] - self.size + 1)
+        part = photo[top : top + self.size, left : left + self.size]
+        turned = np.rot90(part, rng.integers(4))
+        return turned[:, :: rng.choice((-1, 1))]
 
 
 def crops(
@@ -218,87 +281,44 @@ def crops(
         size: height and width of a crop; smaller photographs are skipped by name.
         batch_size: crops a batch.
         seed: decides order, place, flip and turn.
-        folder: photographs of your own instead.
+        folder: photographs of your own instead; nothing stands in for them.
 
     Returns:
         The crops, and every twentieth photograph, which they do not show.
 
     Raises:
-        ValueError: there is no photograph that can be used.
+        ValueError: a wrong argument, or there is no photograph that can be used.
         FileNotFoundError: nothing was found, and STANDIN=never.
+        OSError: the temporary folder is full.
     """
     at_least(1, batch_size=batch_size, size=size)
     if size % SCALE:
         raise ValueError(f"size={size}: take a multiple of {SCALE}, for instance 96.")
-    here = fetch.in_data_dir("DIV2K_train_HR") or fetch.in_data_dir("DIV2K_train_HR.zip")
-    bsds = None if here or folder else fetch.in_data_dir("BSDS500_train_test.zip")
-    name = Path(folder).name if folder else "BSDS500" if bsds else "DIV2K"
+    name, found, standin = _photographs(folder, size)
+    photos = list(found.values())
+    held_out = photos[::20]
+    shown = [photo for i, photo in enumerate(photos) if i % 20]
+    print(f"Data: {name}, {len(shown)} photographs, and {len(held_out)} to choose by")
+    data = Crops(
+        name=name, standin=standin, batch_size=batch_size, seed=seed, photographs=shown, size=size
+    )
+    return data, held_out
+
+
+def _photographs(folder: str | Path, size: int) -> tuple[str, dict[str, np.ndarray], bool]:
+    """Return name and photographs of a folder, DIV2K or BSDS500, and if they are a stand-in."""
+    if folder:
+        return Path(folder).name, photographs.originals(folder, smallest=size), False
+    div2k = sources.in_data_dir("DIV2K_train_HR") or sources.in_data_dir("DIV2K_train_HR.zip")
+    bsds = sources.in_data_dir("BSDS500_train_test.zip")
 
     def real() -> dict[str, np.ndarray]:
-        source = folder or here or bsds
+        source = div2k or bsds
         if not source:
             print("DIV2K is looked for in Keras' cache, then downloaded: 3.5 GB.")
-            check = fetch.has_hash(DIV2K_HASH)
-            source = fetch.download("DIV2K_train_HR.zip", DIV2K_URLS, check)
+            intact = sources.has_hash(DIV2K_HASH)
+            source = sources.download("DIV2K_train_HR.zip", DIV2K_URLS, intact)
         return photographs.originals(source, smallest=size)
 
-    title, found, standin = datasets.find(name, real, lambda: _standin("train"))
-    photos = list(found.values())
-    kept = [photo for i, photo in enumerate(photos) if i % 20]
-    print(f"Data: {title}, {len(kept)} photographs, and {len(photos) - len(kept)} to choose by")
-    contents = photographs.checksum(*kept) if folder else ""
-    return Crops(title, standin, kept, size, batch_size, seed, contents), photos[::20]
-
-
-def _standin(split: str) -> dict[str, np.ndarray]:
-    return {n: np.atleast_3d(getattr(skimage.data, n)()) for n in STANDINS[split]}
-
-
-@dataclass(frozen=True)
-class Crops:
-    """Crops of photographs, and the batches that a training sees.
-
-    Attributes:
-        name: what the photographs are; a stand-in's name says that it is one.
-        standin: True where they stand in for data that could not be had.
-        photographs: uint8, (height, width, 3), each of a size of its own.
-        size: height and width of a crop.
-        batch_size: crops a batch.
-        seed: decides order, place, flip and turn.
-        contents: checksum of photographs of one's own.
-    """
-
-    name: str
-    standin: bool
-    photographs: list[np.ndarray]
-    size: int
-    batch_size: int
-    seed: int
-    contents: str = ""
-
-    def from_step(self, step: int = 0) -> tf.data.Dataset:
-        """Return the endless batches (lr, hr) from a global step on.
-
-        lr is float32 (batch, size / 4, size / 4, 3) in [0, 1], hr (batch, size, size, 3) in
-        [-1, 1]. What stands where depends on (seed, place) alone, so a resumed run sees what an
-        uninterrupted one would have seen.
-        """
-        side, small = self.size, self.size // SCALE
-
-        def crop(index: int, place: int) -> tuple[np.ndarray, np.ndarray]:
-            rng, photo = np.random.default_rng((self.seed, place)), self.photographs[index]
-            y, x = (rng.integers(0, n - side + 1) for n in photo.shape[:2])
-            hr = np.rot90(photo[y : y + side, x : x + side], rng.integers(4))
-            hr = np.ascontiguousarray(hr[:, :: rng.choice((-1, 1))])
-            lr = shrink(hr)
-            return lr.astype("float32") / 255, hr.astype("float32") / 127.5 - 1
-
-        def load(index: tf.Tensor, place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            lr, hr = tf.numpy_function(crop, [index, place], (tf.float32, tf.float32))
-            return tf.ensure_shape(lr, (small, small, 3)), tf.ensure_shape(hr, (side, side, 3))
-
-        start, n = step * self.batch_size, len(self.photographs)
-        places = tf.data.Dataset.range(start, tf.int64.max)
-        order = tf.data.Dataset.zip(datasets.order_of(n, n, self.seed, start), places)
-        crops = order.map(load, num_parallel_calls=2, deterministic=True)
-        return datasets.untuned(crops.batch(self.batch_size, drop_remainder=True))
+    name = "BSDS500" if bsds and not div2k else "DIV2K"
+    return sources.or_standin(name, real, lambda: _standin("train"))
