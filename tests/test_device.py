@@ -103,7 +103,7 @@ def test_a_second_derivative_in_each_precision(gpus, error, monkeypatch):
     with device.precision("bfloat16", [network]):
         found = tf.function(penalised_tensors)(network, images)
     found = np.concatenate([np.ravel(g) for g in found])
-    assert 0 < np.linalg.norm(expected)
+    assert np.linalg.norm(expected) > 0
     assert np.linalg.norm(found - expected) / np.linalg.norm(expected) < error
 
 
@@ -156,23 +156,33 @@ def page_trainer(lesson, seed=1):
     page = pages.Page(lesson)
     zero = {"01_gan": ("DROPOUT", "DROPOUT_IN"), "02_dcgan": ("NOISE",)}[lesson]
     page.set(**dict.fromkeys(zero, 0.0))
-    page.set(BATCH_SIZE=16)
     found = page.definitions(*pages.PARTS, "train_step")
     parts = {name: getattr(found, name) for name in pages.PARTS}
     average = {"generator": 0.999}
     return training.Trainer(lesson, found.train_step, {"SEED": seed}, average, **parts)
 
 
+@pytest.fixture
+def in_float64():
+    """The game amplifies rounding tenfold in five updates: so let there be less of it."""
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    keras.mixed_precision.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx(before)
+    keras.mixed_precision.set_dtype_policy(before)
+
+
 def fifty_updates(lesson, monkeypatch):
     monkeypatch.setenv("STANDIN", "always")
     trainer = page_trainer(lesson)
-    data = datasets.mnist(16, seed=1)
+    data = datasets.mnist({"01_gan": 64, "02_dcgan": 32}[lesson], seed=1)
     trainer.fit(data, 2, 25, lambda: np.zeros((1, 28, 28, 1)))
     return trainer
 
 
 @pytest.mark.parametrize("lesson", ["01_gan", "02_dcgan"])
-def test_two_devices_compute_what_one_does(lesson, monkeypatch, request, tmp_path, capsys):
+def test_two_devices_compute_what_one_does(lesson, in_float64, monkeypatch, request, capsys):
     """The real steps, 50 updates: batch norm synchronized, the same z."""
     one = fifty_updates(lesson, monkeypatch)
     expected = one.state.values()

@@ -250,6 +250,23 @@ def share(part_of_run: Any) -> None:
         )
 
 
+@contextlib.contextmanager
+def plain_losses() -> Iterator[None]:
+    """Let Keras' losses be means over what a device got, like all others.
+
+    On several devices Keras divides its own losses by their number, as it sums gradients. Here
+    the optimizers divide (`share`), so that it does not matter whose loss a step uses.
+    """
+    from keras.src.losses import loss
+
+    before = loss.scale_loss_for_distribution
+    loss.scale_loss_for_distribution = lambda value: value
+    try:
+        yield
+    finally:
+        loss.scale_loss_for_distribution = before
+
+
 def _apart(following: Callable) -> Callable:
     """Wrap what gives a layer's next seed: each device gets another one."""
     if getattr(following, "apart", False):

@@ -90,7 +90,8 @@ class State:
             decay = tf.minimum(self.decays[name], (1.0 + n) / (10.0 + n))
             for mean, value in zip(network.variables, self.parts[name].variables, strict=True):
                 if "float" in str(mean.dtype):
-                    mean.assign(decay * mean + (1.0 - decay) * value)
+                    kept = tf.cast(decay, mean.dtype)
+                    mean.assign(kept * mean + (1.0 - kept) * value)
 
     def keep_best(self) -> None:
         """Copy the averaged networks to the best ones."""

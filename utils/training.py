@@ -162,7 +162,8 @@ class Trainer:
 
     def _update(self, batch: Any) -> tf.Tensor:
         """Run the step on every device, then move the averages. This is what is compiled."""
-        results = self.strategy.run(self.step, args=(batch,))
+        with device.plain_losses():
+            results = self.strategy.run(self.step, args=(batch,))
         self.names = list(results)
         self.state.count()
         means = [self.strategy.reduce("MEAN", v, axis=None) for v in results.values()]
