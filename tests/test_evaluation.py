@@ -151,11 +151,7 @@ def test_in_batches_of_a_network_with_several_inputs():
         evaluation.in_batches(network)
 
 
-@pytest.mark.parametrize("xla", ["0", None])
-def test_many_samples_are_drawn_compiled_and_few_are_not(xla, monkeypatch):
-    monkeypatch.delenv("XLA", raising=False)
-    if xla:
-        monkeypatch.setenv("XLA", xla)
+def test_many_samples_are_drawn_compiled_and_few_are_not():
     generator, _ = toy.networks()
     calls = []
 

@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, to_rgba_array
 from matplotlib.figure import Figure
-from PIL import Image
 from scipy import stats
 
 from utils import device, images
@@ -22,13 +21,9 @@ MEAN = np.array([1.0, 0.5])  # of the real points
 COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.8]])
 REAL, FAKE, GROUND = "#1f77b4", "#d95f02", "#d9d9d9"  # colours
 SURFACE = LinearSegmentedColormap.from_list("surface", ["#fdb863", "#ffffff", "#92c5de"])
+# All that a frame holds: frames that share few colours make a small GIF.
+COLOURS = [*SURFACE(np.linspace(0, 1, 11)), *to_rgba_array(["k", "gray", REAL, FAKE, GROUND])]
 BATCH = 256  # points of each kind, an update
-D_UPDATES = 10  # of D for each of G
-D_UPDATES_BEFORE_A_FRAME = 200
-MEASURED = 2000  # points of each kind that the history's means are taken over
-DRAWN = 150  # points of each kind in a frame
-ARROWS = 25  # of the drawn fakes
-EMPTY = -8  # log-density below which a place has hardly any points
 SIDE = np.linspace(-4, 4, 61)  # of the part of the plane that a frame shows
 PLANE = np.stack(np.meshgrid(SIDE, SIDE), axis=-1)  # (61, 61, 2)
 
@@ -53,40 +48,17 @@ class Game:
 
 
 @dataclass(frozen=True)
-class Rules:
-    """The losses, and what turns a logit into what is drawn; see `play`."""
-
-    generator_loss: Callable[[tf.Tensor], tf.Tensor]
-    discriminator_loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-    probability: Callable[[tf.Tensor], tf.Tensor]
-
-
-@dataclass(frozen=True)
 class Players:
-    """The two networks, their optimizers, and what draws z."""
+    """The two networks, what trains them, and what they are told; see `play`."""
 
     generator: keras.Model
     discriminator: keras.Model
     g_optimizer: keras.optimizers.Optimizer
     d_optimizer: keras.optimizers.Optimizer
     rng: tf.random.Generator
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What D says of fixed points.
-
-    Attributes:
-        real, fake: points, (n, 2).
-        real_logits, fake_logits: (n, 1).
-        pull: minus the gradient of G's loss with respect to each fake, times n, (n, 2).
-    """
-
-    real: tf.Tensor
-    fake: tf.Tensor
-    real_logits: tf.Tensor
-    fake_logits: tf.Tensor
-    pull: tf.Tensor
+    generator_loss: Callable[[tf.Tensor], tf.Tensor]
+    discriminator_loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    probability: Callable[[tf.Tensor], tf.Tensor]
 
 
 def play(
@@ -96,7 +68,6 @@ def play(
     rounds: int = 14,
     updates: int = 16,
     seed: int = 0,
-    arrow: float = 0.5,
 ) -> Game:
     """Train a GAN on points of a Gaussian, and draw D beside the best D there is.
 
@@ -115,42 +86,35 @@ def play(
         rounds: frames after the first one.
         updates: of G, a round.
         seed: decides weights and points; the same seed gives the same game.
-        arrow: length of an arrow for a gradient of 1, in units of the plane.
     """
-    rules = Rules(generator_loss, discriminator_loss, probability)
-    players = _players(seed, rounds * updates)
-    train = tf.function(lambda g_updates: _train(players, rules, g_updates))
-    canvas = FigureCanvasAgg(Figure(figsize=(4.8, 2.4), dpi=100))
-    fixed_z = tf.random.stateless_normal((2, MEASURED, 2), (seed, 0))
-    frames = []
-    history = []
-    with device.precision("float32"):
-        for done in range(rounds + 1):
-            train(tf.constant(updates if done else 0))
-            seen = _look(players, rules, fixed_z)
-            history.append({"step": done * updates} | _measure(players, rules, seen))
-            frames.append(_frame(canvas, players, rules, seen, arrow))
-    return Game(frames, history, players.generator, players.discriminator)
-
-
-def _players(seed: int, g_updates: int) -> Players:
     generator, discriminator = networks(seed)
-    rate = keras.optimizers.schedules.CosineDecay(0.03, max(1, g_updates))
+    rate = keras.optimizers.schedules.CosineDecay(0.03, max(1, rounds * updates))
     g_optimizer = keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.9)
     d_optimizer = keras.optimizers.Adam(0.01, beta_1=0.5)
     g_optimizer.build(generator.trainable_variables)
     d_optimizer.build(discriminator.trainable_variables)
     rng = tf.random.Generator.from_seed(seed)
-    return Players(generator, discriminator, g_optimizer, d_optimizer, rng)
+    trained = generator, discriminator, g_optimizer, d_optimizer, rng
+    players = Players(*trained, generator_loss, discriminator_loss, probability)
+    train = tf.function(lambda g_updates: _train(players, g_updates))
+    fixed_z = tf.random.stateless_normal((2, 2000, 2), (seed, 0))
+    frames = []
+    history = []
+    with device.precision("float32"):
+        for done in range(rounds + 1):
+            train(tf.constant(updates if done else 0))
+            row, drawn = _look(players, fixed_z)
+            history.append({"step": done * updates} | row)
+            frames.append(_frame(players, *drawn))
+    return Game(frames, history, generator, discriminator)
 
 
 def networks(seed: int) -> tuple[keras.Model, keras.Model]:
     """Build the generator, (n, 2) -> (n, 2), and the discriminator, (n, 2) -> logits (n, 1)."""
-    begin = {
-        "kernel_initializer": keras.initializers.Identity(0.5),
-        "bias_initializer": keras.initializers.Constant(-1.5),
-    }
-    generator = keras.Sequential([layers.Input((2,)), layers.Dense(2, **begin)])
+    small = keras.initializers.Identity(0.5)
+    corner = keras.initializers.Constant(-1.5)
+    affine = layers.Dense(2, kernel_initializer=small, bias_initializer=corner)
+    generator = keras.Sequential([layers.Input((2,)), affine])
     weights = [keras.initializers.GlorotUniform(seed + i) for i in range(3)]
     hidden = [layers.Dense(32, "softplus", kernel_initializer=w) for w in weights[:2]]
     last = layers.Dense(1, kernel_initializer=weights[2])
@@ -164,55 +128,61 @@ def _points(players: Players, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return real, players.generator(z[1], training=True)
 
 
-def _train(players: Players, rules: Rules, g_updates: tf.Tensor) -> None:
+def _train(players: Players, g_updates: tf.Tensor) -> None:
     """Update G so many times, D ten times before each of them, and 200 times at the end."""
     for _ in tf.range(g_updates):
-        for _ in tf.range(D_UPDATES):
-            _update_discriminator(players, rules)
-        _update_generator(players, rules)
-    for _ in tf.range(D_UPDATES_BEFORE_A_FRAME):
-        _update_discriminator(players, rules)
+        for _ in tf.range(10):
+            _update_discriminator(players)
+        _update_generator(players)
+    for _ in tf.range(200):
+        _update_discriminator(players)
 
 
-def _update_discriminator(players: Players, rules: Rules) -> None:
+def _update_discriminator(players: Players) -> None:
     real, fake = _points(players, players.rng.normal((2, BATCH, 2)))
     with tf.GradientTape() as tape:
         real_logits = players.discriminator(real, training=True)
         fake_logits = players.discriminator(fake, training=True)
-        loss = rules.discriminator_loss(real_logits, fake_logits)
+        loss = players.discriminator_loss(real_logits, fake_logits)
     variables = players.discriminator.trainable_variables
     players.d_optimizer.apply(tape.gradient(loss, variables), variables)
 
 
-def _update_generator(players: Players, rules: Rules) -> None:
+def _update_generator(players: Players) -> None:
     with tf.GradientTape() as tape:
         _, fake = _points(players, players.rng.normal((2, BATCH, 2)))
-        loss = rules.generator_loss(players.discriminator(fake, training=True))
+        loss = players.generator_loss(players.discriminator(fake, training=True))
     variables = players.generator.trainable_variables
     players.g_optimizer.apply(tape.gradient(loss, variables), variables)
 
 
-def _look(players: Players, rules: Rules, z: tf.Tensor) -> Seen:
+def _look(players: Players, z: tf.Tensor) -> tuple[dict[str, float], list[np.ndarray]]:
+    """Return a row of the history, and real points, fakes, and what pulls the fakes, to draw.
+
+    The pull is minus the gradient of G's loss with respect to each fake.
+
+    Args:
+        players: networks and losses.
+        z: (2, n, 2), for real points and fakes.
+    """
     real, fake = _points(players, z)
     with tf.GradientTape() as tape:
         tape.watch(fake)
         fake_logits = players.discriminator(fake, training=True)
-        g_loss = rules.generator_loss(fake_logits)
+        g_loss = players.generator_loss(fake_logits)
     pull = -len(fake) * tape.gradient(g_loss, fake)  # the loss is a mean over n points
-    return Seen(real, fake, players.discriminator(real, training=True), fake_logits, pull)
-
-
-def _measure(players: Players, rules: Rules, seen: Seen) -> dict[str, float]:
+    real_logits = players.discriminator(real, training=True)
     mean, covariance = gaussian(players.generator)
-    found = {
-        "d_loss": rules.discriminator_loss(seen.real_logits, seen.fake_logits),
-        "d_real": tf.reduce_mean(rules.probability(seen.real_logits)),
-        "d_fake": tf.reduce_mean(rules.probability(seen.fake_logits)),
+    row = {
+        "d_loss": players.discriminator_loss(real_logits, fake_logits),
+        "d_real": tf.reduce_mean(players.probability(real_logits)),
+        "d_fake": tf.reduce_mean(players.probability(fake_logits)),
         "value": value(mean, covariance),
         "mean": np.linalg.norm(mean - MEAN),
         "covariance": np.linalg.norm(covariance - COVARIANCE),
     }
-    return {name: float(x) for name, x in found.items()}
+    drawn = [x[:150].numpy() for x in (real, fake, pull)]
+    return {name: float(x) for name, x in row.items()}, drawn
 
 
 def gaussian(generator: keras.Model) -> tuple[np.ndarray, np.ndarray]:
@@ -248,49 +218,40 @@ def value(mean: np.ndarray, covariance: np.ndarray) -> float:
     return float(found)
 
 
-def _frame(
-    canvas: FigureCanvasAgg, players: Players, rules: Rules, seen: Seen, arrow: float
-) -> np.ndarray:
+def _frame(players: Players, real: np.ndarray, fake: np.ndarray, pull: np.ndarray) -> np.ndarray:
     """Draw D with the points at the left, D* with the Gaussians at the right."""
-    canvas.figure.clear()
     mean, covariance = gaussian(players.generator)
-    left = _axes(canvas, 0.01, "D as trained")
-    right = _axes(canvas, 0.51, "D* = p_r / (p_r + p_g)")
     everywhere = tf.constant(PLANE.reshape(-1, 2), tf.float32)
     logits = players.discriminator(everywhere, training=True)
-    learned = rules.probability(logits).numpy().reshape(len(SIDE), len(SIDE))
+    learned = players.probability(logits).numpy().reshape(len(SIDE), len(SIDE))
     best = 1 / (1 + np.exp(-np.clip(optimal_logit(PLANE, mean, covariance), -50, 50)))
     densities = log_density(PLANE, MEAN, COVARIANCE), log_density(PLANE, mean, covariance)
-    empty = np.maximum(*densities) < EMPTY
-    _draw_surface(left, learned, empty)
-    _draw_surface(right, best, empty)
-    _draw_points(left, seen, arrow)
+    empty = np.maximum(*densities) < -8  # hardly any points there
+    canvas = FigureCanvasAgg(Figure(figsize=(4.8, 2.4), dpi=100))
+    left, right = (canvas.figure.add_axes((x, 0.01, 0.48, 0.9)) for x in (0.01, 0.51))
+    _draw_surface(left, "D as trained", learned, empty)
+    _draw_surface(right, "D* = p_r / (p_r + p_g)", best, empty)
+    _draw_points(left, real, fake, pull)
     _draw_ellipse(right, MEAN, COVARIANCE, REAL)
     _draw_ellipse(right, mean, covariance, FAKE)
     canvas.draw()
-    return _in_few_colours(np.asarray(canvas.buffer_rgba())[..., :3])
+    return images.in_colours(np.asarray(canvas.buffer_rgba())[..., :3], COLOURS)
 
 
-def _axes(canvas: FigureCanvasAgg, left: float, title: str) -> Axes:
-    axes = canvas.figure.add_axes((left, 0.01, 0.48, 0.9), facecolor=GROUND)
+def _draw_surface(axes: Axes, title: str, probabilities: np.ndarray, empty: np.ndarray) -> None:
     edges = SIDE[0], SIDE[-1]
-    axes.set(xlim=edges, ylim=edges, xticks=[], yticks=[])
+    axes.set(xlim=edges, ylim=edges, xticks=[], yticks=[], facecolor=GROUND)
     axes.set_title(title, fontsize=8, pad=3)
-    return axes
-
-
-def _draw_surface(axes: Axes, probabilities: np.ndarray, empty: np.ndarray) -> None:
     surface = np.ma.masked_where(empty, np.clip(probabilities, 0, 1))
     axes.contourf(SIDE, SIDE, surface, np.linspace(0, 1, 12), cmap=SURFACE)
     axes.contour(SIDE, SIDE, surface, [0.5], colors="black", linewidths=1)
 
 
-def _draw_points(axes: Axes, seen: Seen, arrow: float) -> None:
-    for points, colour in (seen.real, REAL), (seen.fake, FAKE):
-        axes.scatter(*points[:DRAWN].numpy().T, s=4, color=colour, linewidths=0)
-    starts = seen.fake[:ARROWS].numpy()
-    arrows = arrow * seen.pull[:ARROWS].numpy()
-    axes.quiver(*starts.T, *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.006)
+def _draw_points(axes: Axes, real: np.ndarray, fake: np.ndarray, pull: np.ndarray) -> None:
+    axes.scatter(*real.T, s=4, color=REAL, linewidths=0)
+    axes.scatter(*fake.T, s=4, color=FAKE, linewidths=0)
+    arrows = 0.5 * pull[:25].T
+    axes.quiver(*fake[:25].T, *arrows, angles="xy", scale_units="xy", scale=1, width=0.006)
 
 
 def _draw_ellipse(axes: Axes, mean: np.ndarray, covariance: np.ndarray, colour: str) -> None:
@@ -298,13 +259,3 @@ def _draw_ellipse(axes: Axes, mean: np.ndarray, covariance: np.ndarray, colour: 
     angle = np.linspace(0, 2 * np.pi, 60)
     circle = 2 * np.array([np.cos(angle), np.sin(angle)])
     axes.plot(*(np.linalg.cholesky(covariance) @ circle + mean[:, None]), color=colour)
-
-
-def _in_few_colours(picture: np.ndarray) -> np.ndarray:
-    """Round to the colours that all frames share: so a GIF of them is small."""
-    surface = SURFACE(np.linspace(0, 1, 11))
-    colours = np.array([*surface, *to_rgba_array(["k", "gray", REAL, FAKE, GROUND])])
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(images.to_uint8(2 * colours[:, :3] - 1).tobytes())
-    few = Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE)
-    return np.asarray(few.convert("RGB"))
