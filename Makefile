@@ -15,8 +15,8 @@ help:             ## this list
 run: $(VENV)/ready ## run a lesson: make run LESSON=02_dcgan PRESET=quick
 	@$(PY) -m tools.project run "$(LESSON)" "$(PRESET)"
 
-# Two files are tested at a time. Each has one thread, as the threads of both would wait for each
-# other, and no more of a GPU than it needs.
+# Two tests run at a time (tests/conftest.py says which stay together). Each has one thread, as the
+# threads of both would wait for each other, and no more of a GPU than it needs.
 ALONE = TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
 	TF_FORCE_GPU_ALLOW_GROWTH=true
 
@@ -24,7 +24,7 @@ test: lint        ## all that CI runs: lint, unit tests, every lesson at `smoke`
 	@# Without DATA_DIR the stand-ins do: a test downloads no gigabytes.
 	@[ -n "$$DATA_DIR" ] || export STANDIN=$${STANDIN:-always}; OUT=$$(mktemp -d) && \
 	  OUTPUT_DIR="$$OUT" PRESET=smoke RESTART= PRECISION= $(ALONE) \
-	  $(PY) -m pytest -n 2 --dist loadfile --nbval-lax tests notebooks; \
+	  $(PY) -m pytest -n 2 --nbval-lax tests notebooks; \
 	  status=$$?; rm -rf "$$OUT"; exit $$status
 
 test-kill: $(VENV)/ready ## every lesson that trains, killed at random and run again

@@ -1,10 +1,13 @@
 """Every test has folders of its own and reads no option from outside."""
 
 import collections
+import functools
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # Keras reads this once, when it is imported. It is set back, because the lessons, which pytest
 # runs in the same process, must see the environment as it is.
@@ -26,6 +29,27 @@ else:
 
 def pytest_addoption(parser):
     parser.addoption("--faults", action="store_true", help="print the table of faults")
+
+
+class Scheduling(LoadScopeScheduling):
+    """Hands out tests one by one, so that no process ends long before the other.
+
+    Only the cells of a page, and tests of a file with a slow fixture of its own, stay together.
+    """
+
+    def _split_scope(self, nodeid):
+        file = nodeid.split("::")[0]
+        return file if stays_together(file) else nodeid
+
+
+@functools.cache
+def stays_together(file):
+    return file.endswith(".ipynb") or 'scope="module"' in Path(file).read_text(encoding="utf-8")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

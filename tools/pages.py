@@ -9,18 +9,14 @@ from __future__ import annotations
 import ast
 import json
 import linecache
-import sys
 import types
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# For a kind of address that no page holds, jsonschema, which nbformat imports, would build a
-# grammar: 1.4 s.
-sys.modules.setdefault("rfc3987_syntax", None)
-import nbformat  # noqa: E402
+import nbformat
 
-from utils.options import ROOT  # noqa: E402
+from utils.options import ROOT
 
 if TYPE_CHECKING:
     from nbclient import NotebookClient
