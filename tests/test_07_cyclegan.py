@@ -165,7 +165,7 @@ def test_real_and_fake_in_one_batch_are_as_by_themselves():
 
 def test_the_pool():
     """Full after 50; then half of what it gives is old, and each image waits 100 on average."""
-    pool = steps.ImagePool(50, (1,), tf.random.Generator.from_seed(1))
+    pool = cyclegan.ImagePool(50, (1,), tf.random.Generator.from_seed(1))
     exchange = tf.function(pool.exchange)
     kept, ages = [], []
     for i in range(0, 3000, 2):
@@ -184,7 +184,7 @@ def test_the_pool():
 
 
 def test_the_rate_is_constant_then_falls_to_0():
-    rate = steps.ConstantThenLinear(2e-4, 1000)
+    rate = cyclegan.ConstantThenLinear(2e-4, 1000)
     found = [float(rate(tf.constant(step))) for step in (0, 499, 500, 750, 1000, 2000)]
     np.testing.assert_allclose(found, [2e-4, 2e-4, 2e-4, 1e-4, 0, 0], atol=1e-10)
     again = type(rate).from_config(rate.get_config())
@@ -195,7 +195,7 @@ def run(rounds, kill_after=None):
     """Train the page's step on the stand-in, with pools that are full after a step."""
     found = page(ROUNDS=rounds)
     for name in "pool_a", "pool_b":
-        setattr(found, name, steps.ImagePool(2, (40, 40, 3), found.rng))
+        setattr(found, name, cyclegan.ImagePool(2, (40, 40, 3), found.rng))
     data = pairs.horse2zebra(40, 2, seed=1)
     trainer = training.Trainer(
         "cyclegan",

@@ -437,7 +437,7 @@ def test_lessons_run_at_the_preset_that_make_test_asks_for():
         (lambda: toy.fit(toy.make(), 0), "rounds=0: take a whole number, 1 or more"),
         (lambda: toy.fit(toy.make(), 1, steps=2.5), r"steps_per_round=2\.5: take"),
         (lambda: toy.fit(toy.make(), 1, score_every=0), "score_every=0: take"),
-        (lambda: steps.ImagePool(0, (4, 4, 3), None), "size=0: take"),
+        (lambda: cyclegan.ImagePool(0, (4, 4, 3), None), "size=0: take"),
         (lambda: superresolution.crops(0), "size=0: take"),
         (lambda: superresolution.crops(96, 0), "batch_size=0: take"),
         (lambda: pairs.horse2zebra(15), "image_size=15: take a whole number, 16 or more"),

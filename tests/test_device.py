@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from tests import toy
 from tools import pages
-from utils import datasets, device, fingerprint, layers, runtime, steps, training
+from utils import datasets, device, fingerprint, layers, runtime, training
+from utils.topics.cyclegan import ImagePool
 
 
 @pytest.fixture
@@ -263,6 +264,6 @@ def test_a_batch_that_cannot_be_shared_is_refused(two):
 
 
 def test_a_pool_of_images_is_refused(two):
-    pool = steps.ImagePool(4, (8, 8, 3), device.generator(1))
+    pool = ImagePool(4, (8, 8, 3), device.generator(1))
     with pytest.raises(ValueError, match=r"ImagePool holds one state.*Set DEVICES=one"):
         training.Trainer("07_cyclegan", lambda batch: {}, {}, pool=pool)

@@ -122,7 +122,7 @@ def test_measured_in_float32_whatever_training_runs_in():
     """bfloat16 rounds a product of numbers like 1 + 1/1000; measures must not."""
     dense = keras.Sequential([keras.Input((64,)), keras.layers.Dense(64, use_bias=False)])
     x = (1 + RNG(0).random((512, 64)) / 100).astype("float32")
-    with runtime.precision("bfloat16"):
+    with device.precision("bfloat16"):
         found = evaluation.in_batches(dense, x)
     np.testing.assert_allclose(found, x @ np.asarray(dense.layers[0].kernel), atol=1e-4)
 
@@ -199,7 +199,7 @@ def test_a_damaged_classifier_is_named(tmp_path, monkeypatch):
     for file in evaluation.DIGITS_FOLDER.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     monkeypatch.setattr(evaluation, "DIGITS_FOLDER", folder)
-    fetch.check_sums(folder)
+    sources.check_sums(folder)
     content = bytearray((folder / "weights.npz").read_bytes())
     content[-2000] ^= 1
     (folder / "weights.npz").write_bytes(content)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils import checkpoints, datasets, photographs, sources
+from utils import datasets, photographs, run, sources
 from utils.options import OPTIONS, ROOT, option, output_dir
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -77,10 +77,10 @@ def a_round(rng, folder):
     folder = output_dir() / folder.name
     (folder / "rounds").mkdir(parents=True)
     for i, state in enumerate(states):
-        checkpoints.save_round(folder, i, state)
+        run.save_round(folder, i, state, np.zeros((2, 3), "uint8"))
     newest = folder / "rounds" / "round-00001.npz"
     newest.write_bytes(mutated(newest.read_bytes(), rng))
-    found = checkpoints.load_round(folder)
+    found = run.load_round(folder)
     assert any(
         found.keys() == state.keys() and all(np.array_equal(found[k], state[k]) for k in state)
         for state in states
@@ -90,10 +90,10 @@ def a_round(rng, folder):
 def a_metrics_file(rng, folder):
     folder = output_dir() / folder.name
     folder.mkdir(parents=True)
-    checkpoints.write_metrics(folder, {"data": "noise", "seconds": 1.5, "rounds_done": 3})
+    run.write_metrics(folder, {"data": "noise", "seconds": 1.5, "rounds_done": 3})
     path = folder / "metrics.json"
     path.write_bytes(mutated(path.read_bytes(), rng))
-    assert isinstance(checkpoints.read_metrics(folder), dict)
+    assert isinstance(run.read_metrics(folder), dict)
 
 
 def a_record(rng, folder):

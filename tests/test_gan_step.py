@@ -69,7 +69,7 @@ def test_page_and_steps_hold_the_same_step(page, real):
         *parts,
         page.generator_loss,
         page.discriminator_loss,
-        tf.random.Generator.from_seed(page.SEED),
+        device.generator(page.SEED),
         page.BATCH_SIZE,
         page.LATENT_DIM,
     )

@@ -23,7 +23,9 @@ ORDER = [
     "layers",
     "steps",
     "fingerprint",
+    "state",
     "run",
+    "record",
     "panel",
     "training",
 ]

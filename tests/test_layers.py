@@ -6,14 +6,9 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from utils.layers import (
-    ConvToImage,
-    InstanceNorm,
-    LikeNearest,
-    PixelShuffle,
-    ReflectionPadding2D,
-    summary,
-)
+from utils.layers import ConvToImage, summary
+from utils.topics.cyclegan import InstanceNorm, ReflectionPadding2D
+from utils.topics.upscaling import LikeNearest, PixelShuffle
 
 
 @pytest.mark.parametrize("padding", [1, 3])

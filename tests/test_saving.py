@@ -15,6 +15,8 @@ SCRIPT = """
 import sys
 import keras, numpy as np
 import utils.layers
+import utils.topics.cyclegan
+import utils.topics.upscaling
 for folder in sys.argv[1:]:
     network = keras.models.load_model(f"{folder}/generator.keras", safe_mode=True)
     made = network(np.load(f"{folder}/inputs.npy"), training=False)

@@ -1,24 +1,31 @@
 """What every lesson shares, so that a lesson holds only its idea.
 
-On the ground:
+A file imports only files that stand above it:
     options      what is read from the environment
-    runtime      seeds, preset, precision, device
-    fingerprint  what decides the result of a run
-    sources      DATA_DIR, cache, download, or a stand-in; checked files
-    photographs  what lies in a folder or an archive, decoded once
-    images       from network values to pictures: grid, show, save_gif
-    layers       what two or more lessons build their networks with
-    steps        training steps that two or more lessons use
-    metrics      how good samples are, beside the floor; the digit classifier
-    features     networks trained on ImageNet, to compare photographs in
-    toy          a game in the plane whose best discriminator is known
-Above:
-    datasets     order from (seed, step), a replica's part, labels; mnist, folder
-    topics/      pairs (horses and zebras, translations), superresolution (crops, protocol)
-    checkpoints  the folder of a run: rounds, resume, the record of a finished run
-    monitor      the live panel, curves, the health of a run
-    loop         what Keras' `fit` runs: the compiled step, the ends of rounds
-    training     Trainer: `fit` over a plain training step
+    device       which devices, in what precision, and how several share a batch
+    runtime      seeds, preset, constants, versions: what a page begins with
+    images       from network values to pictures: grid, frame, show, save_gif
+    sources      where files come from: DATA_DIR, cache, download; else a stand-in
+    photographs  pictures of any size in a folder or an archive, in flat memory
+    datasets     batches whose order depends on (seed, step); MNIST, a folder of yours
+    metrics      distances between sets of features, without TensorFlow
+    evaluation   how good samples are, beside the floor; the classifier of digits
+    layers       what three lessons build their networks with
+    steps        training steps that later lessons use, too
+    fingerprint  what a run computes, from which start, and in what two runs differ
+    state        all variables of a run, their averages, and what they began with
+    run          a run's folder: lock, rounds, frames, history
+    record       finished runs of the project, opened instead of trained
+    panel        the live panel, curves, the health of a run
+    training     Trainer: the loop
+
+In topics/ lies what one or two lessons need; a topic imports the files above, no other topic:
+    plane            a game whose best discriminator is known: lessons 01 and 04
+    pairs            two kinds of photographs without pairs: lesson 07
+    cyclegan         layers, image pool and learning rate of CycleGAN: lesson 07
+    superresolution  crops to train on, the protocol of measuring, tiles: lesson 09
+    upscaling        layers that make images larger: lesson 09
+    features         networks trained on ImageNet, to compare photographs in: 07 and 09
 """
 
 import os

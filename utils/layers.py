@@ -22,59 +22,6 @@ def summary(network: keras.Model) -> None:
 
 
 @keras.saving.register_keras_serializable("lessons")
-class ReflectionPadding2D(layers.Layer):
-    """Adds a border that mirrors the image: (n, h, w, c) -> (n, h + 2 padding, w + 2 padding, c).
-
-    Args:
-        padding: width of the border in pixels, less than the image's own height and width.
-    """
-
-    def __init__(self, padding: int, **options: Any) -> None:
-        super().__init__(**options)
-        self.padding = padding
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        side = (self.padding, self.padding)
-        return keras.ops.pad(x, ((0, 0), side, side, (0, 0)), mode="reflect")
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "padding": self.padding}
-
-
-@keras.saving.register_keras_serializable("lessons")
-class PixelShuffle(layers.Layer):
-    """Makes an image larger: (n, h, w, 4 c) -> (n, 2 h, 2 w, c) (Shi et al. 2016, eq. 4).
-
-    Four channels become the four pixels of a square.
-    """
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.nn.depth_to_space(x, 2)  # keras.ops has it from 3.15 on
-
-
-@keras.saving.register_keras_serializable("lessons")
-class LikeNearest(keras.initializers.Initializer):
-    """Weights for a convolution before `PixelShuffle` that begins as a nearest-neighbour resize.
-
-    The four channels that become one square start alike, so the untrained network draws no
-    checkerboard (Aitken et al. 2017).
-
-    Args:
-        seed: of the weights; by default another for each.
-    """
-
-    def __init__(self, seed: int | None = None) -> None:
-        self.seed = seed
-
-    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
-        one = keras.initializers.HeNormal(self.seed)((*shape[:-1], shape[-1] // 4), dtype)
-        return keras.ops.concatenate([one] * 4, axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"seed": self.seed}
-
-
-@keras.saving.register_keras_serializable("lessons")
 class ConvToImage(layers.Conv2D):
     """A Conv2D with the same weights and results, faster on a CPU where three channels come out.
 
@@ -111,25 +58,6 @@ class ConvToImage(layers.Conv2D):
             edge = self.kernel_size[0] // 2
             x = x[:, edge:-edge, edge:-edge]
         return self.activation(x + self.bias)
-
-
-@keras.saving.register_keras_serializable("lessons")
-class InstanceNorm(layers.Layer):
-    """Subtracts the mean of each channel of each image and divides by its deviation.
-
-    (n, h, w, c) -> the same (Ulyanov et al. 2016, eq. 3). The results are those of a
-    GroupNormalization with groups=-1, epsilon 1e-5 and no weights, and come faster on a CPU: the
-    channels of all images become those of one image, for which TensorFlow has a single operation.
-    """
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        n, h, w, c = tf.unstack(tf.shape(x))
-        x = tf.reshape(tf.transpose(x, (1, 2, 0, 3)), (1, h, w, n * c))
-        x, *_ = tf.compat.v1.nn.fused_batch_norm(x, tf.ones(n * c), tf.zeros(n * c), epsilon=1e-5)
-        return tf.cast(tf.transpose(tf.reshape(x, (h, w, n, c)), (2, 0, 1, 3)), self.compute_dtype)
-
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return shape
 
 
 def dcgan_generator(latent_dim: int, width: int, batch_norm: bool = True) -> keras.Model:

@@ -8,7 +8,6 @@ import keras
 import tensorflow as tf
 
 from utils import device
-from utils.options import at_least
 
 
 def gan_step(
@@ -65,62 +64,3 @@ def gan_step(
         return {"d_loss": d_loss, "g_loss": g_loss, "d_real": d_real, "d_fake": d_fake}
 
     return train_step
-
-
-@keras.saving.register_keras_serializable("lessons")
-class ConstantThenLinear(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that is constant for half of the updates, then falls on a line to 0.
-
-    Zhu et al. 2017, section 4; it follows the optimizer's own count, so it survives a resume.
-
-    Args:
-        rate: of the first half.
-        steps: updates of the whole training; after them the rate is 0.
-    """
-
-    def __init__(self, rate: float, steps: int) -> None:
-        self.rate = rate
-        self.steps = steps
-
-    def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        left = 2 - 2 * tf.cast(step, tf.float32) / self.steps
-        return self.rate * tf.clip_by_value(left, 0.0, 1.0)
-
-    def get_config(self) -> dict[str, float]:
-        return {"rate": self.rate, "steps": self.steps}
-
-
-class ImagePool(tf.Module):
-    """Up to `size` earlier fakes, kept in variables (Shrivastava et al. 2017, section 2.3).
-
-    Args:
-        size: images to keep; 1 is hardly a pool.
-        shape: of one image.
-        rng: draws what is exchanged.
-    """
-
-    def __init__(self, size: int, shape: tuple[int, ...], rng: tf.random.Generator) -> None:
-        super().__init__()
-        at_least(1, size=size)
-        self.images = tf.Variable(tf.zeros((size, *shape)), trainable=False)
-        self.count = tf.Variable(0, trainable=False)
-        self.size = size
-        self.rng = rng
-
-    def exchange(self, fakes: tf.Tensor) -> tf.Tensor:
-        """Put fakes in, (n, *shape), and return as many: half of them are older ones.
-
-        Until the pool is full, it keeps every fake and returns the same. Then each fake is
-        returned with probability 1/2, or else takes the place of an older one, drawn at random,
-        which is returned.
-        """
-        given = []
-        for fake in tf.unstack(fakes):
-            full = self.count == self.size
-            slot = tf.where(full, self.rng.uniform((), 0, self.size, tf.int32), self.count)
-            swap = full & (self.rng.uniform(()) < 0.5)
-            old = self.images[slot]
-            given.append(tf.where(swap, old, fake))
-            self.images.scatter_nd_update([[slot]], [tf.where(full & ~swap, old, fake)])
-            self.count.assign(tf.minimum(self.count + 1, self.size))
-        return tf.stack(given)
