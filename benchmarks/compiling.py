@@ -1,13 +1,15 @@
-"""Do XLA, and several steps in one call, pay on this machine?
+"""Does XLA pay on this machine? What a lesson's constant XLA is decided by.
 
     python -m benchmarks.compiling [LESSON ...]
 
-The step of a lesson at `quick` in turns: a bare loop, the same compiled by XLA, `fit`, and `fit`
-with `steps_per_execution=5`. Nothing else may run.
+The update of a lesson at `quick`, averages included, on one batch: with XLA and without, in
+turns, in the precision that the lesson trains in here. XLA knows no bfloat16 on a CPU, and then
+computes in float32. Of lesson 09 the first stage. Nothing else may run.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import tempfile
@@ -18,48 +20,32 @@ import matplotlib
 import tensorflow as tf
 
 from benchmarks import overhead, timing
-from utils import loop, runtime
+from utils import device, runtime
 
-LESSONS = "01_gan", "02_dcgan"
-STEPS = 50  # in a turn
+TURNS = 9
+CALLS = 50  # in a turn, of a step on digits
 
 
 def measure(lesson: str) -> None:
     """Print a lesson's rows."""
-    trainer, (dataset, *_), _ = overhead.until_training(lesson)
+    trainer, given = overhead.until_training(lesson)
+    batch = next(iter(given["dataset"].from_step(0)))
     calls = {}
-    for name, xla in ("a loop", False), ("a loop, XLA", True):
-        step, batches = tf.function(trainer.update, jit_compile=xla), dataset.from_step(0)
-
-        def bare(step=step, batches=batches):
-            for batch in batches.take(STEPS):
-                results = step(batch)
-                overhead.wait_for(results)
-            return results
-
-        calls[name] = bare
-    for together in 1, 5:
-        model, batches = loop.Compiled(trainer.update), dataset.from_step(0)
-        model.compile(jit_compile=False, steps_per_execution=together)
-
-        def fit(model=model, batches=batches):
-            model.fit(batches, steps_per_epoch=STEPS, verbose=0)
-            return {}
-
-        calls[f"fit, {together} a call"] = fit
-    with runtime.precision(runtime.training_precision()):
-        found = timing.in_turns(calls, turns=9)
+    for name, xla in ("without XLA", False), ("with XLA", True):
+        step = tf.function(trainer._update, jit_compile=xla)
+        calls[name] = functools.partial(step, batch)
+    with device.precision(device.training_precision(), trainer.parts.values()):
+        found = timing.in_turns(calls, TURNS, CALLS if lesson < "07" else 1)
     middle = {name: sorted(seconds)[len(seconds) // 2] for name, seconds in found.items()}
     for name, seconds in found.items():
-        ratio = middle["a loop"] / middle[name]
-        spread = timing.spread([s / STEPS for s in seconds])
-        print(f"| {lesson} | {name} | {spread} | {ratio:.2f} |", flush=True)
+        ratio = middle["without XLA"] / middle[name]
+        print(f"| {lesson} | {name} | {timing.spread(seconds)} | {ratio:.2f} |", flush=True)
 
 
 if __name__ == "__main__":
     matplotlib.use("agg")
-    for lesson in sys.argv[1:] or LESSONS:
+    for lesson in sys.argv[1:] or overhead.LESSONS:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["OUTPUT_DIR"] = folder
             measure(lesson)
-    print(f"{runtime.device()}, {runtime.versions()}")
+    print(f"{device.name()}, {runtime.versions()}")

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from tools import pages
-from utils import images, runtime, training
+from utils import device, images, runtime, training
 from utils.evaluation import Evaluation, in_batches
 from utils.options import ROOT
 from utils.topics import features, pairs
@@ -93,7 +93,7 @@ def main() -> None:
             pictures += [image for pair in zip(*row, strict=True) for image in pair]
     sheet = images.grid(np.stack(pictures), columns=2 * len(SHOWN))
     iio.imwrite(ROOT / "outputs" / "gallery" / "07_parts.jpg", sheet, quality=90)
-    print(f"{runtime.device()}, {runtime.training_precision()}, features of {network.name}\n")
+    print(f"{device.name()}, {device.training_precision()}, features of {network.name}\n")
     print("| | horse to zebra | zebra to horse | there and back, horses | zebras |")
     print("|---|---|---|---|---|")
     for name, values in rows.items():

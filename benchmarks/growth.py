@@ -19,14 +19,13 @@ from pathlib import Path
 os.environ |= {"PRESET": "quick", "STANDIN": "never"}
 
 import numpy as np
-import tensorflow as tf
 
 from benchmarks import steps, timing
 from tools import pages
-from utils import photographs, runtime, sources
+from utils import device, photographs, runtime, sources
 from utils.topics import pairs, superresolution
 
-POINTS = {  # what grows: its values, and the pair of steps that it gives
+POINTS = {  # what grows: its values, and the case that each gives
     "lesson 02, batch": ((16, 32, 64, 128, 256), lambda n: steps.digits("02_dcgan", BATCH_SIZE=n)),
     "lesson 07, size": ((64, 128, 256), lambda n: steps.cyclegan(n, True)),
     "lesson 09, batch": ((4, 8, 16, 32), lambda n: steps.srgan(False, batch_size=n)),
@@ -39,10 +38,10 @@ MEGAPIXELS = (1, 4, 16)  # that come out, in tiles
 def of_step(name: str, value: int) -> str:
     """Measure a step."""
     steps.start(name)
-    pair, batch = POINTS[name][1](value)
-    step = tf.function(pair["lesson"])
-    with runtime.precision(runtime.training_precision()):
-        found = timing.in_turns({name: lambda: step(*batch)}, turns=5)
+    case = POINTS[name][1](value)
+    step = case.compiled("lesson")
+    with device.precision(device.training_precision(), case.networks):
+        found = timing.in_turns({name: lambda: step(*case.batch)}, turns=5)
     return timing.spread(found[name])
 
 
@@ -95,7 +94,7 @@ def main(arguments: list[str]) -> None:
             command = [sys.executable, "-m", "benchmarks.growth", name, str(value)]
             text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             print(text.strip().splitlines()[-1], flush=True)
-    print(f"\n{runtime.device()}, {runtime.versions()}")
+    print(f"\n{device.name()}, {runtime.versions()}")
 
 
 if __name__ == "__main__":

@@ -1,35 +1,44 @@
-"""What a training costs beside its step: `fit`, panel, samples, scores, checkpoints, data.
+"""What a training costs beside its step: the loop of `fit`, panel, samples, scores, saving, data.
 
     python -m benchmarks.overhead [LESSON ...]
 
-Executes a page at `quick` up to its training, then times in turns: the compiled step on one batch
-again and again; the same on the lesson's data, and how long it waits for them; Keras' `fit` with
-nothing else; the data alone. Then, in two rounds of `Trainer.fit` as the lesson has them, what
-part of the time is spent outside `fit`: in the panel, and at the end of a round, with as many
-scores as the whole training has, the first of which compiles. Last the seconds from `make run` to
-the end of a first round of two updates. Nothing else may run.
+Executes a page at `quick` up to its training, then calls `Trainer.fit` with rounds of a few
+seconds. After each round, and so in turns with it, the update that `fit` has compiled runs in a
+bare loop over the same data; then on one batch again and again; then the data come alone.
+
+`fit` is the median of how much longer than the bare loop a round takes without samples, scores
+and saving: callbacks, results and the panel as in a notebook; the goal is 2 %. The other shares
+are of the time of the bare loop in the lesson's own rounds, with as many scores as the whole
+training has, the first of which compiles. Last the seconds from `make run` to the end of a first
+round of two updates. Nothing else may run.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
+import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 os.environ |= {"PRESET": "quick", "STANDIN": "never"}
 
 import keras
 import matplotlib
-import tensorflow as tf
 
+from benchmarks import timing
 from tools import pages
-from utils import loop, options, runtime, training
+from utils import device, options, panel, runtime, training
 
 LESSONS = ("01_gan", "02_dcgan", "04_lsgan", "07_cyclegan", "09_srgan")
 TURNS = 11
@@ -40,128 +49,173 @@ class Reached(Exception):
     """The page wants to train."""
 
 
-class Clock(keras.callbacks.Callback):
-    """Notes the ends of three rounds, of which the first compiles, and stops."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ends = []
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.ends.append(time.perf_counter())
-        if len(self.ends) == 3:
-            raise KeyboardInterrupt
-
-
-def until_training(lesson: str) -> tuple[training.Trainer, tuple]:
+def until_training(lesson: str) -> tuple[training.Trainer, dict[str, Any]]:
     """Execute a page's cells until `fit` is called; return the Trainer and the arguments."""
     reached = []
+    signature = inspect.signature(training.Trainer.fit)
 
-    def fit(trainer: training.Trainer, *arguments, **named) -> None:
-        reached.append((trainer, arguments, named))
+    def fit(*arguments: Any, **named: Any) -> None:
+        bound = signature.bind(*arguments, **named)
+        bound.apply_defaults()
+        reached.append(bound.arguments)
         raise Reached
 
-    original, training.Trainer.fit = training.Trainer.fit, fit
-    with contextlib.suppress(Reached):
+    with mock.patch.object(training.Trainer, "fit", fit), contextlib.suppress(Reached):
         pages.Page(lesson).execute({})
-    training.Trainer.fit = original
-    return reached[0]
+    given = reached[0]
+    return given.pop("self"), given
 
 
-def beside(owner: object, name: str, clock: Clock, spent: list[float]) -> None:
-    """Note the seconds that a method takes between the ends of the first and the third round."""
-    method = getattr(owner, name)
+class Clock:
+    """Notes seconds by name."""
 
-    def timed(*arguments, **named) -> None:
+    def __init__(self) -> None:
+        self.found: dict[str, list[float]] = defaultdict(list)
+
+    @contextlib.contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Note what a block takes."""
         began = time.perf_counter()
-        method(*arguments, **named)
-        if clock.ends:
-            spent.append(time.perf_counter() - began)
+        yield
+        self.found[name].append(time.perf_counter() - began)
 
-    setattr(owner, name, timed)
+    def around(self, name: str, function: Callable) -> Callable:
+        """Return a function that does the same and notes what a call takes."""
+
+        @functools.wraps(function)
+        def noted(*arguments: Any, **named: Any) -> Any:
+            with self.timed(name):
+                return function(*arguments, **named)
+
+        return noted
+
+    def median(self, name: str) -> float:
+        """Return the median of what was noted."""
+        return statistics.median(self.found[name])
 
 
-def wait_for(results: dict[str, tf.Tensor]) -> None:
-    """Wait until a step is done."""
-    [float(x) for x in results.values()]
+class Turns(keras.callbacks.Callback):
+    """Times the rounds of `fit`, and after each of them what they are compared with.
+
+    The first round, which compiles, does not count: it decides of how many steps the others are.
+
+    Args:
+        trainer: trains with this callback, the last one.
+        steps: of a round at most.
+        clock: gets the seconds of a turn: "fit", "bare", "waiting", "step", "data".
+    """
+
+    def __init__(self, trainer: training.Trainer, steps: int, clock: Clock) -> None:
+        super().__init__()
+        self.trainer = trainer
+        self.steps = steps
+        self.clock = clock
+        self.compile = trainer._compiled
+        trainer._compiled = self._compiled
+        trainer._save = clock.around("save", trainer._save)
+
+    def _compiled(self) -> Callable:
+        self.update = self.compile()  # the last one is what trains
+        return self.update
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Prepare the data of the bare loop."""
+        self.batches = iter(self.trainer._batches(0))
+        self.batch = next(self.batches)
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Begin a turn."""
+        self.saves = len(self.clock.found["save"])
+        self.began = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Note the round, and do the rest of the turn."""
+        seconds = time.perf_counter() - self.began
+        found = self.clock.found
+        found["fit"].append(seconds - sum(found["save"][self.saves :]))
+        if epoch == 0:
+            self._choose_steps()
+            return
+        few = self.trainer.steps_per_round
+        self._bare_loop(few)
+        with self.clock.timed("step"):
+            for _ in range(few):
+                results = self.update(self.batch)
+            timing.wait_for(results)
+        with self.clock.timed("data"):
+            data = iter(self.trainer._batches(0))
+            for _ in range(few):
+                next(data)
+
+    def _choose_steps(self) -> None:
+        self._bare_loop(1)
+        seconds = self.clock.found["bare"][-1]
+        self.trainer.steps_per_round = min(self.steps, max(3, round(LONGEST / seconds)))
+        self.clock.found.clear()
+
+    def _bare_loop(self, few: int) -> None:
+        waited = 0.0
+        with self.clock.timed("bare"):
+            for _ in range(few):
+                asked = time.perf_counter()
+                batch = next(self.batches)
+                waited += time.perf_counter() - asked
+                results = self.update(batch)
+            timing.wait_for(results)
+        self.clock.found["waiting"].append(waited)
+
+
+class InNotebook(panel.Panel):
+    """Makes what a notebook shows, wherever it runs, and notes what that takes as "panel"."""
+
+    def __init__(self, clock: Clock, progress: panel.Progress) -> None:
+        super().__init__(progress)
+        self.show = clock.around("panel", panel.Notebook(progress))
 
 
 def measure(lesson: str) -> str:
     """Return a lesson's row."""
-    trainer, (dataset, rounds, steps, *rest), named = until_training(lesson)
-    trainer.panel.in_notebook = True
-    batch, found, traces = next(iter(dataset.from_step(0))), {}, 0
-    update = trainer.update
-
-    def counted(batch: tf.Tensor) -> dict[str, tf.Tensor]:
-        nonlocal traces
-        traces += 1
-        return update(batch)
-
-    xla, few = runtime.xla_pays(update, batch), 2
-    compiled = tf.function(update, jit_compile=xla)
-
-    @contextlib.contextmanager
-    def timed(name: str) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        found.setdefault(name, []).append((time.perf_counter() - began) / few)
-
-    for turn in range(TURNS + 1):
-        if turn == 1:  # the one before has compiled
-            began = time.perf_counter()
-            wait_for(compiled(batch))
-            few = min(steps, max(3, round(LONGEST / (time.perf_counter() - began))))
-            found.clear()
-        with runtime.precision(runtime.training_precision()):
-            with timed("step"):
-                for _ in range(few):
-                    wait_for(compiled(batch))
-            waited, data = 0.0, iter(dataset.from_step(0))
-            with timed("step and data"):
-                for _ in range(few):
-                    asked = time.perf_counter()
-                    given = next(data)
-                    waited += time.perf_counter() - asked
-                    wait_for(compiled(given))
-            found.setdefault("waiting", []).append(waited / few)
-            with timed("data"):
-                for _ in dataset.from_step(0).take(few):
-                    pass
-            if not turn:
-                model, batches = loop.Compiled(update, xla), dataset.from_step(0)
-            with timed("fit"):
-                model.fit(batches, steps_per_epoch=few, verbose=0)
-    trainer.update, clock, spent = counted, Clock(), []
-
-    def count_from_here(logs: dict | None = None) -> None:
-        nonlocal traces
-        traces = 0
-
-    clock.on_train_begin = count_from_here
-    beside(trainer.panel, "_show", clock, spent)
-    beside(trainer, "_end_round", clock, spent)
-    scored_every = named.pop("score_every", 1)
-    trainer.fit(dataset, 10**6, steps, *rest, **named, score_every=10**6, callbacks=[clock])
+    trainer, given = until_training(lesson)
+    clock = Clock()
+    turns = Turns(trainer, given["steps_per_round"], clock)
+    changed = {"rounds": TURNS + 1, "steps_per_round": 2, "score": None, "callbacks": [turns]}
+    changed["sample"] = clock.around("samples", given["sample"])
+    with mock.patch.object(panel, "Panel", functools.partial(InNotebook, clock)):
+        trainer.fit(**given | changed)
+    traces = turns.update.experimental_get_tracing_count()
     assert traces == 1, f"{lesson}: the step was traced {traces} times"
-    inside = (clock.ends[2] - clock.ends[0] - sum(spent)) / 2
-    seconds = []
-    for _ in range(2):  # the first score compiles
-        began = time.perf_counter()
-        trainer.score()
-        seconds.append(time.perf_counter() - began)
-    scores = max(1, rounds // scored_every)
-    beside_fit = sum(spent) / 2 + (seconds[0] + (scores - 1) * seconds[1]) / rounds
-    middle = {name: statistics.median(seconds) for name, seconds in found.items()}
-    step, batch_size = middle["step"], dataset.batch_size
-    cells = [
-        f"{1000 * step:.1f} ms",
-        f"{middle['waiting'] / middle['step and data']:.1%}",
-        f"{batch_size / middle['data']:,.0f}",
-        f"{middle['fit'] / middle['step and data'] - 1:+.1%}",
-        f"+{beside_fit / inside:.1%}",
+    return f"| {lesson} | {' | '.join(cells(clock, trainer.steps_per_round, given))} |"
+
+
+def cells(clock: Clock, few: int, given: dict[str, Any]) -> list[str]:
+    """Return what a row says of turns of a few steps, and of the lesson's own rounds."""
+    both = zip(clock.found["fit"], clock.found["bare"], strict=True)
+    step = clock.median("bare") / few
+    one_round = step * given["steps_per_round"]
+    samples = clock.median("samples")
+    beside = {
+        "panel": clock.median("panel") * (1 + one_round / max(panel.EVERY, step)),
+        "samples": samples,
+        "scores": seconds_of_scores(given) / given["rounds"],
+        "saving": clock.median("save") - samples,
+    }
+    return [
+        f"{1000 * clock.median('step') / few:.1f} ms",
+        f"{clock.median('waiting') / clock.median('bare'):.1%}",
+        f"{given['dataset'].batch_size * few / clock.median('data'):,.0f}",
+        f"{statistics.median(fit / bare for fit, bare in both) - 1:+.1%}",
+        *(f"+{seconds / one_round:.1%}" for seconds in beside.values()),
     ]
-    return f"| {lesson} | {' | '.join(cells)} |"
+
+
+def seconds_of_scores(given: dict[str, Any]) -> float:
+    """Return what all scores of a training take."""
+    clock = Clock()
+    score = clock.around("score", given["score"])
+    score()  # compiles
+    score()
+    first, later = clock.found["score"]
+    return first + later * (math.ceil(given["rounds"] / given["score_every"]) - 1)
 
 
 def seconds_to_first_round(lesson: str) -> float:
@@ -184,8 +238,7 @@ def main(lessons: list[str]) -> None:
     """Measure all, print the table in Markdown."""
     matplotlib.use("agg")
     print("| | step | waits for data | images a second, data alone | `fit` ", end="")
-    print("| panel, samples, scores, checkpoints |")
-    print("|---|---|---|---|---|---|")
+    print("| panel | samples | scores | saving |\n" + "|---" * 9 + "|", flush=True)
     for lesson in lessons or LESSONS:
         if len(lessons) == 1:
             with (
@@ -203,7 +256,7 @@ def main(lessons: list[str]) -> None:
     if len(lessons) != 1:
         seconds = statistics.median([seconds_to_first_round("02_dcgan") for _ in range(3)])
         print(f"\n`make run` to the end of a first round of two updates: {seconds:.1f} s")
-        print(f"{runtime.device()}, {runtime.versions()}")
+        print(f"{device.name()}, {runtime.versions()}")
 
 
 if __name__ == "__main__":

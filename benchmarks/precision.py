@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from benchmarks import seeds
 from tools import pages
-from utils import options, runtime
+from utils import device, options
 
 LESSONS = ("02_dcgan", "07_cyclegan", "09_srgan")
 PRODUCTS = (tf.nn, "convolution"), (tf.nn, "conv_transpose"), (tf, "matmul")
@@ -43,20 +43,28 @@ def rounded(function: Callable) -> Callable:
 
 
 def emulate() -> None:
-    """From now on, `runtime.precision("bfloat16")` rounds products, where there are no units."""
-    real = runtime.precision
+    """From now on, `device.precision("bfloat16")` rounds products, where there are no units."""
+    real = device.precision
+    plain = {function: getattr(module, function) for module, function in PRODUCTS}
+
+    def is_emulated(wanted: str) -> bool:
+        return wanted == "bfloat16" and not device.GPUS and not device.has_bfloat16_units()
 
     @contextlib.contextmanager
-    def precision(name: str, *parts: Any) -> Iterator[None]:
-        emulated = name == "bfloat16" and not runtime.GPUS and not runtime.has_bfloat16_units()
+    def precision(wanted: str, parts: Iterable[Any] = ()) -> Iterator[None]:
+        emulated = is_emulated(wanted)
         with contextlib.ExitStack() as stack:
-            stack.enter_context(real("float32" if emulated else name, *parts))
-            for module, function in PRODUCTS if emulated else ():
-                replaced = rounded(getattr(module, function))
-                stack.enter_context(mock.patch.object(module, function, replaced))
+            stack.enter_context(real("float32" if emulated else wanted, parts))
+            for module, function in PRODUCTS:
+                # Samples and scores are float32 within a training: nothing is rounded there.
+                product = rounded(plain[function]) if emulated else plain[function]
+                stack.enter_context(mock.patch.object(module, function, product))
             yield
 
-    runtime.precision = precision
+    keeps_layers = device.keeps_layers
+    device.precision = precision
+    # The step that was traced for the fingerprint rounds nothing: training traces its own.
+    device.keeps_layers = lambda: keeps_layers() and not is_emulated(device.training_precision())
 
 
 def scores(lesson: str, precision: str) -> list[dict]:

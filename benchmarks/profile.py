@@ -22,9 +22,10 @@ import keras
 import tensorflow as tf
 
 from benchmarks import steps, timing
-from utils import runtime
+from utils import device
 
 STEPS = 10
+TURNS = 11
 SHOWN = 9
 
 
@@ -46,47 +47,48 @@ def updates(step: Callable, batch: tuple) -> Callable[[], dict[str, tf.Tensor]]:
     return alone
 
 
-def optimizers(case: str) -> str:
+def optimizers(name: str) -> str:
     """Return a case's row: the step, and what its optimizers alone take."""
-    steps.start(case)
-    pair, batch = steps.CASES[case]()
-    xla, alone = runtime.xla_pays(pair["lesson"], *batch), updates(pair["lesson"], batch)
-    step, alone = (tf.function(x, jit_compile=xla) for x in (pair["lesson"], alone))
-    calls = {"step": lambda: step(*batch), "alone": alone}
-    with runtime.precision(runtime.training_precision()):
-        found = timing.in_turns(calls, turns=11, calls=20 if case < "lesson 07" else 2)
+    steps.start(name)
+    case = steps.CASES[name]()
+    alone = tf.function(updates(case.sides["lesson"], case.batch), jit_compile=case.xla)
+    step = case.compiled("lesson")
+    calls = {"step": lambda: step(*case.batch), "alone": alone}
+    with device.precision(device.training_precision(), case.networks):
+        found = timing.in_turns(calls, turns=TURNS, calls=20 if name < "lesson 07" else 2)
     share = statistics.median(found["alone"]) / statistics.median(found["step"])
     spreads = " | ".join(timing.spread(seconds) for seconds in found.values())
-    return f"| {case} | {spreads} | {share:.0%} |"
+    return f"| {name} | {spreads} | {share:.0%} |"
 
 
-def profile(step: Callable, batch: tuple, xla: bool) -> collections.Counter:
+def profile(case: steps.Case, xla: bool) -> collections.Counter:
     """Return the seconds of threads by kind of operation that STEPS calls take."""
-    compiled = tf.function(step, jit_compile=xla)
-    with runtime.precision(runtime.training_precision()), tempfile.TemporaryDirectory() as at:
+    compiled = tf.function(case.sides["lesson"], jit_compile=xla)
+    precision = device.precision(device.training_precision(), case.networks)
+    with precision, tempfile.TemporaryDirectory() as at:
         for _ in range(3):
-            compiled(*batch)
+            compiled(*case.batch)
         options = tf.profiler.experimental.ProfilerOptions(host_tracer_level=3)
         with tf.profiler.experimental.Profile(at, options):
             for _ in range(STEPS):
-                [float(x) for x in compiled(*batch).values()]
+                timing.wait_for(compiled(*case.batch))
         return timing.kinds(at, xla)
 
 
-def main(cases: list[str]) -> None:
+def main(names: list[str]) -> None:
     """Print both tables of all cases."""
     print("| | XLA | kind of operation | ms a step | share |\n|---|---|---|---|---|")
-    for case in cases or steps.CASES:
-        steps.start(case)
-        pair, batch = steps.CASES[case]()
-        for xla in (False, True)[: 1 + runtime.xla_pays(pair["lesson"], *batch)]:
-            found = profile(pair["lesson"], batch, xla)
+    for name in names or steps.CASES:
+        steps.start(name)
+        case = steps.CASES[name]()
+        for xla in (False, True)[: 1 + case.xla]:
+            found = profile(case, xla)
             for kind, seconds in found.most_common(SHOWN):
                 row = f"{1000 * seconds / STEPS:.1f} | {seconds / found.total():.0%} |"
-                print(f"| {case} | {'yes' if xla else 'no'} | {kind} | {row}", flush=True)
+                print(f"| {name} | {'yes' if xla else 'no'} | {kind} | {row}", flush=True)
     print("\n| | step | its optimizers alone | share |\n|---|---|---|---|")
-    for case in cases or steps.CASES:
-        print(optimizers(case), flush=True)
+    for name in names or steps.CASES:
+        print(optimizers(name), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ Writes the picture to outputs/gallery/09_parts.jpg.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 
@@ -21,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from tools import pages
-from utils import images, runtime, training
+from utils import device, images, runtime, training
 from utils.options import ROOT
 from utils.topics import features, superresolution
 
@@ -60,6 +61,7 @@ def page_for(change: str, content: keras.Model):
         values = {f.name: getattr(crops, f.name) for f in dataclasses.fields(crops)}
         crops = Changed(**values | {"name": f"{crops.name}, {change}"}, change=change)
     page.crops, page.content = crops, content
+    keras.utils.set_random_seed(page.SEED)
     page.generator = page.srresnet(page.WIDTH, page.BLOCKS, page.BATCH_NORM)
     return page
 
@@ -69,11 +71,21 @@ def first_stage(number: int, change: str = "") -> training.Trainer:
     page = page_for(change, features.content_network())
     if change == WIDE:  # back to where they belong
         page.enlarge = halved
+    updates = page.MSE_ROUNDS * page.STEPS_PER_ROUND
+    page.optimizer = page.adam(page.generator, page.LEARNING_RATE, updates)
+    trainer = training.Trainer(
+        f"benchmarks/srgan_first_{number}",
+        page.mse_step,
+        runtime.constants(vars(page)),
+        average={"generator": page.AVERAGE},
+        generator=page.generator,
+        optimizer=page.optimizer,
+    )
+    page.resnet = trainer.averaged["generator"]
+    sample = functools.partial(page.sheet, page.resnet)
     schedule = page.MSE_ROUNDS, page.STEPS_PER_ROUND
-    page.optimizer = page.adam(page.generator, page.LEARNING_RATE, schedule)
-    parts = {"generator": page.generator, "optimizer": page.optimizer}
-    lesson = f"benchmarks/srgan_first_{number}"
-    return page.train(lesson, page.mse_step, schedule, **parts)
+    trainer.fit(page.crops, *schedule, sample, page.psnr, score_every=3)
+    return trainer
 
 
 def second_stage(number: int, start: list[np.ndarray], content: keras.Model) -> training.Trainer:
@@ -81,16 +93,21 @@ def second_stage(number: int, start: list[np.ndarray], content: keras.Model) -> 
     page = page_for("", content)
     page.generator.set_weights(start)
     page.discriminator = page.crop_discriminator(page.HR_SIZE, page.WIDTH, page.NOISE)
-    parts = {"generator": page.generator, "discriminator": page.discriminator}
+    updates = page.GAN_ROUNDS * page.GAN_STEPS
+    page.g_optimizer = page.adam(page.generator, page.G_RATE, updates)
+    page.d_optimizer = page.adam(page.discriminator, page.D_RATE, updates)
+    trainer = training.Trainer(
+        f"benchmarks/srgan_second_{number}",
+        page.train_step,
+        runtime.constants(vars(page)),
+        average={"generator": page.AVERAGE},
+        **{name: getattr(page, name) for name in pages.PARTS[:4]},
+    )
+    page.srgan = trainer.averaged["generator"]
+    sample = functools.partial(page.sheet, page.srgan)
     schedule = page.GAN_ROUNDS, page.GAN_STEPS
-    for name in "g_optimizer", "d_optimizer":
-        network = page.generator if name[0] == "g" else page.discriminator
-        rate = page.G_RATE if name[0] == "g" else page.D_RATE
-        parts[name] = page.adam(network, rate, schedule)
-        setattr(page, name, parts[name])
-    lesson = f"benchmarks/srgan_second_{number}"
-    parts |= {"frozen": (content,)}
-    return page.train(lesson, page.train_step, schedule, content, **parts)
+    trainer.fit(page.crops, *schedule, sample, page.content_left, score_every=3)
+    return trainer
 
 
 def enlarged(network: keras.Model) -> Callable:
@@ -135,7 +152,7 @@ def main() -> None:
         pieces += [x[80:176, 80:176] * np.ones(3, "uint8") for x in (*made, photo)]
     sheet = images.grid(np.stack(pieces), columns=len(methods) + 1)
     iio.imwrite(ROOT / "outputs" / "gallery" / "09_parts.jpg", sheet, quality=90)
-    print(f"\n{runtime.device()}, {runtime.training_precision()}, features of {content.name}")
+    print(f"\n{device.name()}, {device.training_precision()}, features of {content.name}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
 
 os.environ |= {"PRESET": "quick"}
 
@@ -27,12 +29,38 @@ import tensorflow as tf
 
 from benchmarks import timing
 from tools import pages
-from utils import runtime, steps
+from utils import device, runtime
 from utils.topics import features, superresolution
 
 Step = Callable[..., dict[str, tf.Tensor]]
-Pair = tuple[dict[str, Step], tuple[tf.Tensor, ...]]  # both steps, and what they take
 SRGAN = "09_srgan"
+TURNS = 11
+
+
+@dataclass
+class Case:
+    """A lesson's step beside the plain one.
+
+    Attributes:
+        page: the lesson's definitions.
+        sides: both steps, "plain" and "lesson".
+        batch: what they take.
+        networks: that the lesson's step trains.
+    """
+
+    page: ModuleType
+    sides: dict[str, Step]
+    batch: tuple
+    networks: list[keras.Model]
+
+    @property
+    def xla(self) -> bool:
+        """Is the lesson's step compiled by XLA, as its Trainer has it?"""
+        return device.xla(self.page.XLA)
+
+    def compiled(self, side: str) -> Step:
+        """Return a step as its training compiles it; the plain one never by XLA."""
+        return tf.function(self.sides[side], jit_compile=side == "lesson" and self.xla)
 
 
 def adam(network: keras.Model, rate: float, beta_1: float = 0.9) -> keras.optimizers.Optimizer:
@@ -67,13 +95,11 @@ def changed(lesson: str, values: dict[str, float]) -> pages.Page:
     return page
 
 
-def digits(lesson: str, **changes: int) -> Pair:
+def digits(lesson: str, **changes: int) -> Case:
     """Return https://keras.io/guides/custom_train_step_in_tensorflow and lesson 01 or 02."""
     page = changed(lesson, changes).definitions(*pages.PARTS, "train_step")
-    parts = [getattr(page, name) for name in pages.PARTS]
-    (g, d, *_, rng), n, length = parts, page.BATCH_SIZE, page.LATENT_DIM
-    losses = page.generator_loss, page.discriminator_loss
-    ours = steps.gan_step(*parts[:4], *losses, rng, n, length)
+    g, d, rng = page.generator, page.discriminator, page.rng
+    n, length = page.BATCH_SIZE, page.LATENT_DIM
     g_optimizer, d_optimizer = (adam(x, page.LEARNING_RATE, page.BETA_1) for x in (g, d))
     labels = tf.concat([tf.zeros((n, 1)), tf.ones((n, 1))], 0)
     of_logits = keras.losses.BinaryCrossentropy(from_logits=True)
@@ -90,10 +116,10 @@ def digits(lesson: str, **changes: int) -> Pair:
         return {"d_loss": d_loss, "g_loss": g_loss}
 
     batch = tf.random.stateless_uniform((n, 28, 28, 1), (1, 1), -1, 1)
-    return {"plain": plain, "lesson": ours}, (batch,)
+    return Case(page, {"plain": plain, "lesson": page.train_step}, (batch,), [g, d])
 
 
-def cyclegan(size: int, identity: bool) -> Pair:
+def cyclegan(size: int, identity: bool) -> Case:
     """Return https://www.tensorflow.org/tutorials/generative/cyclegan and lesson 07.
 
     The networks are the paper's. The tutorial: one persistent tape, four losses, four
@@ -136,10 +162,12 @@ def cyclegan(size: int, identity: bool) -> Pair:
         return {"g_loss": g_loss, "f_loss": f_loss}
 
     images = tf.unstack(tf.random.stateless_uniform((2, 1, size, size, 3), (1, 1), -1, 1))
-    return {"plain": plain, "lesson": page.train_step}, (tuple(images),)
+    sides = {"plain": plain, "lesson": page.train_step}
+    own = [getattr(page, name) for name in pages.CYCLEGAN_NETWORKS]
+    return Case(page, sides, (tuple(images),), own)
 
 
-def srgan(first: bool, size: int = 96, batch_size: int = 8) -> Pair:
+def srgan(first: bool, size: int = 96, batch_size: int = 8) -> Case:
     """Return a stage of lesson 09 with the paper's networks, and the same written plainly."""
     page = pages.Page(SRGAN).definitions("cross_entropy", "mean_square")
     page.content = content = features.content_network()
@@ -147,8 +175,8 @@ def srgan(first: bool, size: int = 96, batch_size: int = 8) -> Pair:
     page.ConvToImage = keras.layers.Conv2D
     g = page.srresnet(64, 16, page.BATCH_NORM)
     page.discriminator = d = page.crop_discriminator(size, 64)
-    page.optimizer, page.g_optimizer = (page.adam(page.generator, 1e-4, (1, 1)) for _ in range(2))
-    page.d_optimizer = page.adam(d, 1e-4, (1, 1))
+    page.optimizer, page.g_optimizer = (page.adam(page.generator, 1e-4, 1) for _ in range(2))
+    page.d_optimizer = page.adam(d, 1e-4, 1)
     g_optimizer, d_optimizer = adam(g, 1e-4), adam(d, 1e-4)
 
     def plain_first(batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -173,8 +201,13 @@ def srgan(first: bool, size: int = 96, batch_size: int = 8) -> Pair:
         return {"d_loss": d_loss, "g_loss": g_loss}
 
     crops, _ = superresolution.crops(size, batch_size, 1)
-    pair = (plain_first, page.mse_step) if first else (plain, page.train_step)
-    return dict(zip(("plain", "lesson"), pair, strict=True)), (next(iter(crops.from_step(0))),)
+    batch = next(iter(crops.from_step(0)))
+    if first:
+        return Case(
+            page, {"plain": plain_first, "lesson": page.mse_step}, (batch,), [page.generator]
+        )
+    sides = {"plain": plain, "lesson": page.train_step}
+    return Case(page, sides, (batch,), [page.generator, d])
 
 
 CASES = {
@@ -214,55 +247,54 @@ def start(case: str) -> None:
     runtime.start(1, mixed_precision=case > "lesson 07")
 
 
-def timed(case: str) -> None:
+def timed(name: str) -> None:
     """Print a case's rows."""
-    start(case)
-    pair, batch = CASES[case]()
-    precisions = tuple(dict.fromkeys(("float32", runtime.training_precision())))
+    start(name)
+    case = CASES[name]()
+    precisions = tuple(dict.fromkeys(("float32", device.training_precision())))
     calls, counted = {}, {}
-    for name, step in (pair | limits()).items():
-        arguments = () if name in limits() else batch
-        counted[name] = timing.operations(step, *arguments)
-        for precision in precisions[: 1 if name == "plain" else None]:
-            xla = name == "lesson" and runtime.xla_pays(step, *batch)  # as its Trainer does
-            compiled = tf.function(step, jit_compile=xla)
-            calls[name, precision] = _in(precision, compiled, arguments)
-    found = timing.in_turns(calls, turns=11, calls=20 if case < "lesson 07" else 1)
+    for side, step in (case.sides | limits()).items():
+        arguments = case.batch if side in case.sides else ()
+        counted[side] = timing.operations(step, *arguments)
+        for precision in precisions[: 1 if side == "plain" else None]:
+            compiled = case.compiled(side) if side in case.sides else tf.function(step)
+            calls[side, precision] = _in(precision, case.networks, compiled, arguments)
+    found = timing.in_turns(calls, turns=TURNS, calls=20 if name < "lesson 07" else 1)
     middle = {key: statistics.median(seconds) for key, seconds in found.items()}
     rate = {key: counted[key[0]] / seconds / 1e9 for key, seconds in middle.items()}
-    for name, precision in found:
-        if name in pair:
-            ratio = middle["plain", "float32"] / middle[name, precision]
-            share = rate[name, precision] / rate["convolution", precision]
+    for side, precision in found:
+        if side in case.sides:
+            ratio = middle["plain", "float32"] / middle[side, precision]
+            share = rate[side, precision] / rate["convolution", precision]
             print(
-                f"| {case} | {name} | {precision} | {timing.spread(found[name, precision])} "
-                f"| {ratio:.2f} | {counted[name] / 1e9:.2f} | {rate[name, precision]:.0f} "
+                f"| {name} | {side} | {precision} | {timing.spread(found[side, precision])} "
+                f"| {ratio:.2f} | {counted[side] / 1e9:.2f} | {rate[side, precision]:.0f} "
                 f"| {share:.0%} |"
             )
-    for (name, precision), value in rate.items():
-        if name not in pair:
-            print(f"limit: {name}, {precision}: {value:.0f} billion operations a second")
+    for (side, precision), value in rate.items():
+        if side not in case.sides:
+            print(f"limit: {side}, {precision}: {value:.0f} billion operations a second")
 
 
-def _in(precision: str, step: Step, arguments: tuple) -> Step:
+def _in(precision: str, networks: list[keras.Model], step: Step, arguments: tuple) -> Step:
     def call() -> dict[str, tf.Tensor]:
-        with runtime.precision(precision):
+        with device.precision(precision, networks):
             return step(*arguments)
 
     return call
 
 
-def memory(case: str, name: str) -> None:
+def memory(name: str, side: str) -> None:
     """Print the most memory that a process has needed which only trains this."""
-    start(case)
-    pair, batch = CASES[case]()
-    with runtime.precision(runtime.training_precision() if name == "lesson" else "float32"):
-        xla = name == "lesson" and runtime.xla_pays(pair[name], *batch)
-        step = tf.function(pair[name], jit_compile=xla)
+    start(name)
+    case = CASES[name]()
+    step = case.compiled(side)
+    precision = device.training_precision() if side == "lesson" else "float32"
+    with device.precision(precision, case.networks):
         for _ in range(3):
-            step(*batch)
+            step(*case.batch)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"memory: {case}, {name}: {peak:.2f} GB")
+    print(f"memory: {name}, {side}: {peak:.2f} GB")
 
 
 def main() -> None:
@@ -286,7 +318,7 @@ def main() -> None:
             text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             marks = ("| ", "limit", "memory")
             print("\n".join(x for x in text.splitlines() if x.startswith(marks)), flush=True)
-    print(f"\n{runtime.device()}, {runtime.versions()}")
+    print(f"\n{device.name()}, {runtime.versions()}")
 
 
 if __name__ == "__main__":

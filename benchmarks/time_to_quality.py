@@ -3,7 +3,7 @@
     python -m benchmarks.time_to_quality
 
 Both train on real MNIST in float32. After each epoch of the tutorial and each round of lesson 02
-10,000 samples are scored: their Fréchet distance as a multiple of the floor (utils/metrics.py).
+10,000 samples are scored: their Fréchet distance as a multiple of the floor (utils/evaluation.py).
 A side ends within ten rounds of reaching the last threshold. Then updates of both are timed in
 turns; a time is the number of updates times the median seconds of one. Can be stopped, and goes
 on when it is run again; nothing else may run while it times.
@@ -23,7 +23,7 @@ from keras import layers
 
 from benchmarks import timing
 from tools import pages
-from utils import datasets, runtime, steps, training
+from utils import datasets, device, runtime, training
 from utils.evaluation import Evaluation, digit_classifier, in_batches
 
 THRESHOLDS = (300, 100, 50, 20, 10)
@@ -69,7 +69,7 @@ def tutorial() -> tuple[training.Trainer, datasets.ImageData, int, int]:
     g_optimizer, d_optimizer = keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4)
     g_optimizer.build(generator.trainable_variables)
     d_optimizer.build(discriminator.trainable_variables)
-    rng = tf.random.Generator.from_seed(SEED)
+    rng = device.generator(SEED)
     cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
 
     def train_step(real: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -108,17 +108,9 @@ def lesson() -> tuple[training.Trainer, datasets.ImageData, int, int]:
     keras.utils.set_random_seed(SEED)
     page = pages.Page("02_dcgan").definitions(*pages.PARTS, "train_step")
     parts = {name: getattr(page, name) for name in pages.PARTS}
-    step = steps.gan_step(
-        *list(parts.values())[:4],
-        page.generator_loss,
-        page.discriminator_loss,
-        page.rng,
-        page.BATCH_SIZE,
-        page.LATENT_DIM,
-    )
     trainer = training.Trainer(
         "benchmarks/lesson_02",
-        step,
+        page.train_step,
         constants=runtime.constants(vars(page)),
         average={"generator": page.AVERAGE},
         **parts,
@@ -131,8 +123,7 @@ def seconds_an_update(trainers: list[training.Trainer], batches: list[tf.Tensor]
     """Return each side's median over 15 turns of 20 updates. Moves the weights, saves nothing."""
     updates = {}
     for i, (trainer, batch) in enumerate(zip(trainers, batches, strict=True)):
-        compiled = tf.function(trainer.update, jit_compile=bool(trainer.xla))  # as it trained
-        updates[i] = functools.partial(compiled, batch)
+        updates[i] = functools.partial(trainer._compiled(), batch)  # as it trained
     return [statistics.median(x) for x in timing.in_turns(updates, turns=15, calls=20).values()]
 
 
@@ -183,7 +174,7 @@ def main() -> None:
     rows["updates"] = [f"{t.history[-1]['step']:,}" for t in trainers]
     rows["seconds an update, median"] = [f"{s:.4f}" for s in seconds]
     rows["best until then, × floor"] = [f"{best(t):.1f}" for t in trainers]
-    print(f"\n{runtime.device()}, float32, {runtime.versions()}\n")
+    print(f"\n{device.name()}, float32, {runtime.versions()}\n")
     print("| | " + " | ".join(sides) + " |\n" + "|---" * (1 + len(sides)) + "|")
     for label, cells in rows.items():
         print(f"| {label} | " + " | ".join(cells) + " |")

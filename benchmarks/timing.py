@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,13 +16,20 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 TASK, HANDED = "a task of the pool", "handed to the pool"
 
 
+def wait_for(results: Any) -> None:
+    """Wait until a step is done: a device may still compute what it has returned."""
+    for value in tf.nest.flatten(results):
+        value.numpy()
+
+
 def in_turns(
-    steps: Mapping[str, Callable[[], dict[str, tf.Tensor]]], turns: int, calls: int = 1
-) -> dict[str, list[float]]:
+    steps: Mapping[Any, Callable[[], Any]], turns: int, calls: int = 1
+) -> dict[Any, list[float]]:
     """Return the seconds of a call of each step, taken in turns.
 
     Args:
-        steps: what to time. A first call of each, which compiles, does not count.
+        steps: what to time; they return tensors. A first call of each, which compiles, does not
+            count.
         turns: how often all are timed, one after the other.
         calls: calls in a row that are timed together.
     """
@@ -31,7 +39,7 @@ def in_turns(
             began = time.perf_counter()
             for _ in range(calls if turn else 1):
                 results = step()
-            [float(x) for x in results.values()]  # waits for the last one
+            wait_for(results)
             if turn:
                 found[name].append((time.perf_counter() - began) / calls)
     return found

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import toy
 from tools import pages
-from utils import checkpoints, runtime
-from utils.fingerprint import fingerprint
+from utils import datasets, fingerprint, record, run, runtime, sources, training
 
 NAMES = {*pages.PARTS, "train_step"}
 
@@ -99,14 +99,78 @@ def test_overlap_is_even_only_where_the_stride_divides_the_kernel():
         assert set(counts.ravel().astype(int)) == expected
 
 
-def test_the_tracked_record_is_this_lesson(page, monkeypatch):
+def test_the_tracked_record_is_this_lesson(monkeypatch):
     """On every version of Keras: what `PRESET=long` shows was trained by what stands here."""
     monkeypatch.setenv("PRESET", "long")
     page = pages.Page("02_dcgan").definitions(*NAMES)
     parts = {name: getattr(page, name) for name in pages.PARTS}
-    prints = fingerprint(page.train_step, parts, runtime.constants(vars(page)), "MNIST")
-    state, metrics = checkpoints.load_record("02_dcgan", prints, page.ROUNDS)
+    constants = runtime.constants(vars(page))
+    average = {"generator": page.AVERAGE}
+    trainer = training.Trainer("02_dcgan", page.train_step, constants, average, **parts)
+    if sources.in_data_dir("mnist.npz"):
+        trainer.dataset = datasets.mnist(page.BATCH_SIZE, page.SEED)
+    else:  # the batches have the same shape
+        trainer.dataset = recorded_data(page, monkeypatch)
+    trainer.steps_per_round = page.STEPS_PER_ROUND
+    opened = record.load_record(
+        "02_dcgan", trainer.identity(), page.ROUNDS, lambda: first_update(trainer)
+    )
+    assert opened is not None
+    state, metrics = opened
     assert (metrics["preset"], metrics["standin"]) == ("long", False)
     assert len(json.loads(str(state["history"]))) == page.ROUNDS
-    samples = np.load(checkpoints.record_folder("02_dcgan") / "state.npz")["frames"][-1]
-    assert samples.shape == (64, 28, 28, 1)
+    frames = sorted(name for name in state if name.startswith("frame/"))
+    assert frames == [f"frame/{i:05d}" for i in range(page.ROUNDS + 1)]
+    last = state[frames[-1]]
+    assert (last.dtype, last.ndim) == ("uint8", 2)
+    assert last.shape[0] > 8 * 28 <= last.shape[1]  # a grid of 64 digits, and its caption
+
+
+def recorded_data(page, monkeypatch):
+    """Return toy data that say they are those of the record."""
+    found = run.read_json(record.record_folder("02_dcgan") / "run.json")["data"]
+    images = np.zeros((page.BATCH_SIZE, 28, 28, 1), "uint8")
+    monkeypatch.setattr(datasets.ImageData, "identity", lambda self: found)
+    return datasets.ImageData(
+        name="MNIST",
+        standin=False,
+        batch_size=page.BATCH_SIZE,
+        seed=page.SEED,
+        images=images,
+        labels=np.zeros(page.BATCH_SIZE, "int64"),
+    )
+
+
+def first_update(trainer):
+    if not sources.in_data_dir("mnist.npz"):
+        pytest.skip("other versions, and no MNIST in DATA_DIR for a first update")
+    return trainer.first_update()
+
+
+def described(network):
+    """What a network computes, and how its weights are drawn, whatever they are."""
+    owned = {f"{i:03d}": variable for i, variable in enumerate(network.variables)}
+    shape = (8, *network.input_shape[1:])
+    both = tf.function(lambda x: [network(x, training=training) for training in (True, False)])
+    graph = both.get_concrete_function(tf.TensorSpec(shape)).graph
+    drawn = [
+        (key, value["class_name"], value["config"])
+        for layer in network.layers
+        for key, value in layer.get_config().items()
+        if key.endswith("_initializer")
+    ]
+    return fingerprint.computed(graph, owned), drawn
+
+
+def test_a_description_tells_networks_apart():
+    keras.utils.set_random_seed(1)
+    same = [described(toy.networks()[1]) for _ in range(2)]
+    assert same[0] == same[1]
+    slope = described(toy.networks(activation=keras.layers.ReLU)[1])
+    width = described(toy.networks(width=4)[1])
+    normal = keras.layers.Dense(1, kernel_initializer="random_normal")
+    plain = keras.layers.Dense(1)
+    dense = [described(keras.Sequential([keras.Input((3,)), x])) for x in (plain, normal)]
+    assert slope[0] != same[0][0] != width[0]
+    assert dense[0][0] == dense[1][0]
+    assert dense[0] != dense[1]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.test_02_dcgan import described
 from tools import pages
 from utils import evaluation
-from utils.fingerprint import describe
 from utils.layers import dcgan_discriminator, dcgan_generator
 
 LESSON_02 = pages.PARTS
@@ -28,11 +28,11 @@ def test_the_networks_are_those_of_lesson_02(page):
         assert getattr(page, name) == getattr(lesson, name)
     generator = dcgan_generator(page.LATENT_DIM, page.WIDTH)
     discriminator = dcgan_discriminator(page.WIDTH, page.NOISE)
-    assert describe(generator) == describe(lesson.generator)
-    assert describe(discriminator) == describe(lesson.discriminator)
+    assert described(generator) == described(lesson.generator)
+    assert described(discriminator) == described(lesson.discriminator)
     for network in generator, discriminator:  # the test would see a difference
         other = dcgan_discriminator(page.WIDTH, page.NOISE, batch_norm=False)
-        assert describe(network) != describe(other)
+        assert described(network) != described(other)
 
 
 def test_the_walk_is_that_of_lesson_02(page):

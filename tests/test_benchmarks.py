@@ -6,7 +6,8 @@ from keras import Sequential, layers
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from benchmarks import precision, timing
-from utils import runtime
+from tests import toy
+from utils import device
 
 
 def test_operations_of_a_step_by_hand():
@@ -94,16 +95,21 @@ def test_a_profile_by_hand(tmp_path):
         assert {kind: round(seconds * 1e12) for kind, seconds in found.items()} == values
 
 
-def test_emulated_bfloat16_rounds_what_goes_into_products_and_out_of_them(monkeypatch):
-    monkeypatch.setattr(runtime, "precision", runtime.precision)  # set back afterwards
-    monkeypatch.setattr(runtime, "has_bfloat16_units", lambda: False)
+def emulate_without_units(monkeypatch):
+    for name in "precision", "keeps_layers":  # set back afterwards
+        monkeypatch.setattr(device, name, getattr(device, name))
+    monkeypatch.setattr(device, "has_bfloat16_units", lambda: False)
     precision.emulate()
+
+
+def test_emulated_bfloat16_rounds_what_goes_into_products_and_out_of_them(monkeypatch):
+    emulate_without_units(monkeypatch)
     x = tf.random.stateless_normal((2, 8, 8, 3), (1, 1))
     layer = layers.Conv2D(4, 3, use_bias=False)
     layer.build(x.shape)
 
     def gradients(name):
-        with runtime.precision(name), tf.GradientTape() as tape:
+        with device.precision(name), tf.GradientTape() as tape:
             tape.watch(x)
             loss = tf.reduce_sum(layer(x) ** 2)
         return tape.gradient(loss, [x, layer.kernel.value])
@@ -122,3 +128,49 @@ def test_emulated_bfloat16_rounds_what_goes_into_products_and_out_of_them(monkey
         for found, value in zip(gradients(name), expected, strict=True):
             np.testing.assert_array_equal(found, value)
     assert np.any(rounded[0] != gradients("float32")[0])
+
+
+def test_emulated_bfloat16_in_training_and_nowhere_else(monkeypatch, in_float32):
+    emulate_without_units(monkeypatch)
+    x = tf.random.stateless_normal((1, 8, 8, 1), (1, 1))
+    kernel = x[0, :3, :3, :, None]
+    plain = tf.nn.convolution(x, kernel).numpy()
+    found = {}
+    for name in "float32", "bfloat16":
+        monkeypatch.setenv("PRECISION", name)
+        device.set_training_precision(mixed=False)
+        trainer = toy.make(lesson=name)
+        beside = []
+
+        def sample(trainer=trainer, beside=beside):
+            beside.append(tf.nn.convolution(x, kernel).numpy())
+            return trainer.averaged["generator"](tf.zeros((4, toy.LATENT)), training=False)
+
+        trainer.fit(toy.data(), 1, 2, sample)
+        assert len(beside) == 2
+        np.testing.assert_array_equal(beside, 2 * [plain])
+        found[name] = trainer.history[-1]["d_loss"]
+    assert found["float32"] != found["bfloat16"]
+    np.testing.assert_allclose(found["float32"], found["bfloat16"], rtol=0.05)
+
+
+def test_fit_beside_a_bare_loop(monkeypatch):
+    monkeypatch.setenv("STANDIN", "never")  # as the module does, for good
+    from benchmarks import overhead
+
+    monkeypatch.setattr(overhead, "TURNS", 2)
+    monkeypatch.setattr(overhead, "LONGEST", 60)
+    trainer = toy.make()
+    averaged = trainer.averaged["generator"]
+    z = tf.random.stateless_normal((4, toy.LATENT), seed=(0, 0))
+    given = {"dataset": toy.data(), "rounds": 7, "steps_per_round": 4, "score_every": 3}
+    given |= {"sample": lambda: averaged(z, training=False), "score": lambda: scores.append(0)}
+    scores = []
+    monkeypatch.setattr(overhead, "until_training", lambda lesson: (trainer, given))
+    row = overhead.measure("toy")
+    assert len(scores) == 2
+    assert [r["step"] for r in trainer.history] == [2, 2 + 4, 2 + 8]  # the first chooses
+    name, *cells = row.strip("| ").split(" | ")
+    assert name == "toy"
+    assert len(cells) == 8
+    assert all(float(cell.strip("+-%ms ").replace(",", "")) >= 0 for cell in cells)

@@ -218,8 +218,8 @@ def test_another_number_of_devices_is_another_run_by_name(two):
 def test_devices_draw_differently_but_z_is_that_of_one(two):
     strategy = tf.distribute.get_strategy()
     network = keras.Sequential([keras.Input((1000,)), keras.layers.Dropout(0.5)])
-    device.share(network)
-    device.share(network)  # a Trainer's cell that is run again
+    device.share("network", network)
+    device.share("network", network)  # a Trainer's cell that is run again
     rng = device.generator(3)
 
     @tf.function
@@ -265,5 +265,5 @@ def test_a_batch_that_cannot_be_shared_is_refused(two):
 
 def test_a_pool_of_images_is_refused(two):
     pool = ImagePool(4, (8, 8, 3), device.generator(1))
-    with pytest.raises(ValueError, match=r"ImagePool holds one state.*Set DEVICES=one"):
+    with pytest.raises(ValueError, match=r"pool keeps one state.*Set DEVICES=one"):
         training.Trainer("07_cyclegan", lambda batch: {}, {}, pool=pool)

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tests import toy
-from utils import datasets, evaluation, fetch, runtime
+from utils import datasets, device, evaluation, sources
 
 RNG = np.random.default_rng
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tools import pages
-from utils import steps
+from utils import device, steps
 
 
 @pytest.fixture(params=["01_gan", "02_dcgan"])

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import functools
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -676,3 +677,32 @@ def test_a_callback_that_needs_a_model_is_refused_before_the_training():
     with pytest.raises(ValueError, match="ModelCheckpoint needs"):
         toy.fit(trainer, 1, [keras.callbacks.ModelCheckpoint("a.keras")])
     assert trainer.folder is None
+
+
+def test_a_page_piped_into_python_is_the_same_run(tmp_path):
+    """No source of it can be found there."""
+    script = (
+        "import keras\nfrom tests import toy\n"
+        "class Slope(keras.layers.Layer):\n"
+        "    def call(self, x):\n        return keras.ops.leaky_relu(x, 0.3)\n"
+        "def loss(logits):\n    return toy.generator_loss(logits) * 2.0\n"
+        "toy.fit(toy.make(activation=Slope, g_loss=loss), 1)\n"
+    )
+    file = tmp_path / "page.py"
+    file.write_text(script)
+    root = Path(__file__).parent.parent
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    said = []
+    for command, text in (([str(file)], None), (["-"], script)):
+        done = subprocess.run(
+            [sys.executable, *command],
+            input=text,
+            env=environment,
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        said.append(done.stdout)
+    assert "1 rounds, 5 steps a round" in said[0]
+    assert "Done, 1 of 1 rounds" in said[1]

@@ -223,7 +223,7 @@ def part(whole: tf.Tensor) -> tf.Tensor:
     return whole[context.replica_id_in_sync_group * rows :][:rows]
 
 
-def share(part_of_run: Any) -> None:
+def share(name: str, part_of_run: Any) -> None:
     """Prepare a network or an optimizer for several devices, so that they compute as one would.
 
     Losses are means over what a device got, so optimizers divide the sum of gradients by the
@@ -245,8 +245,8 @@ def share(part_of_run: Any) -> None:
                 layer.seed_generator.next = _apart(layer.seed_generator.next)
     else:
         raise ValueError(
-            f"A {type(part_of_run).__name__} holds one state for all images in their order, so "
-            f"this lesson trains on one device. Set DEVICES=one."
+            f"{name} keeps one state for all images in their order, so this lesson trains on one "
+            "device. Set DEVICES=one."
         )
 
 

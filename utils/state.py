@@ -41,7 +41,7 @@ class State:
         for name, part in parts.items():
             if isinstance(part, keras.optimizers.Optimizer) and not part.built:
                 raise ValueError(f"{name} is not built: call {name}.build(variables) first.")
-            device.share(part)
+            device.share(name, part)
         self.lesson = lesson
         self.parts = parts
         self.decays = decays
