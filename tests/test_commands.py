@@ -17,9 +17,9 @@ import pytest
 
 from tests import toy
 from tools import headless, pages, project
-from utils import options, photographs, runtime, steps
+from utils import device, options, photographs, runtime
 from utils.options import ROOT
-from utils.topics import pairs, superresolution
+from utils.topics import cyclegan, pairs, superresolution
 
 TOY_LESSON = """
 from tests import toy
@@ -203,13 +203,14 @@ def test_a_wrong_option_is_named(name, monkeypatch):
 
 
 def test_start_says_what_was_decided(monkeypatch, capsys, in_float32):
-    monkeypatch.setattr(runtime, "has_bfloat16_units", lambda: True)
-    monkeypatch.setattr(runtime, "GPUS", [])
+    monkeypatch.setattr(device, "has_bfloat16_units", lambda: True)
+    monkeypatch.setattr(device, "GPUS", [])
     runtime.start(1)
     assert "Precision: float32 in training" in capsys.readouterr().out
     runtime.start(1, mixed_precision=True)
     out = capsys.readouterr().out
     assert "Preset:    smoke (set by PRESET" in out
+    assert "CPU cores, with bfloat16 units" in out
     assert "Precision: bfloat16 in training" in out
     monkeypatch.setenv("PRECISION", "float32")
     monkeypatch.delenv("PRESET")
@@ -217,43 +218,6 @@ def test_start_says_what_was_decided(monkeypatch, capsys, in_float32):
     out = capsys.readouterr().out
     assert "quick (the default on this device" in out
     assert "Precision: float32 in training" in out
-
-
-def test_precision_is_a_switch_of_the_block_only():
-    def switched():
-        import tensorflow as tf
-
-        options = tf.config.optimizer.get_experimental_options()
-        return options.get("auto_mixed_precision_onednn_bfloat16", False)
-
-    assert not switched()
-    with runtime.precision("bfloat16"):
-        assert switched()
-        with runtime.precision("float32"):
-            assert not switched()
-        assert switched()
-    assert not switched()
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "expected"),
-    [
-        ([(9, 0)], "bfloat16"),  # H100
-        ([(8, 0)], "bfloat16"),  # A100
-        ([(7, 5)], "float16"),  # T4
-        ([(7, 0)], "float16"),  # V100
-        ([(6, 1)], "float32"),
-        ([None], "float32"),  # not of NVIDIA
-        ([(8, 0), (7, 5)], "float16"),
-    ],
-)
-def test_a_gpu_decides_by_its_compute_capability(capabilities, expected, monkeypatch):
-    import tensorflow as tf
-
-    details = [{"compute_capability": found} if found else {} for found in capabilities]
-    monkeypatch.setattr(runtime, "GPUS", range(len(details)))
-    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda i: details[i])
-    assert runtime.fastest_precision() == expected
 
 
 def test_a_lesson_broken_on_purpose_fails(tmp_path):

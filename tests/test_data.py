@@ -1,4 +1,4 @@
-"""datasets and fetch: what the arrays hold, in which order, and where they come from."""
+"""datasets and sources: what the arrays hold, in which order, and where they come from."""
 
 import http.server
 import itertools
@@ -41,9 +41,13 @@ def tiny_mnist(monkeypatch, tmp_path):
     path.parent.mkdir()
     np.savez(path, **arrays)
     hashes = {name: sources.sha256(array) for name, array in arrays.items()}
-    monkeypatch.setattr(datasets, "MNIST_ARRAY_HASHES", hashes)
-    monkeypatch.setattr(datasets, "MNIST_FILE_HASH", sources.sha256(path.read_bytes()))
+    monkeypatch.setattr(datasets, "MNIST_HASHES", hashes)
     return path
+
+
+@pytest.fixture
+def check(tiny_mnist):
+    return sources.has_hash(sources.sha256(tiny_mnist.read_bytes()))
 
 
 @pytest.fixture
@@ -134,7 +138,14 @@ def test_an_epoch_shows_no_image_twice_and_epochs_differ():
 
 def test_mnist_is_never_held_twice_as_floats(no_network):
     images = np.zeros((60000, 28, 28, 1), "uint8")
-    data = datasets.ImageData("zeros", False, images, np.zeros(60000), 64, 0)
+    data = datasets.ImageData(
+        name="zeros",
+        standin=False,
+        batch_size=64,
+        seed=0,
+        images=images,
+        labels=np.zeros(60000, "int64"),
+    )
     next(iter(data.from_step(0)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in itertools.islice(data.from_step(900), 100):
@@ -178,10 +189,10 @@ def test_download_then_cache(server, empty_cache, monkeypatch):
         ("stall", 1, "timed out"),
     ],
 )
-def test_a_mirror_steps_in(server, empty_cache, monkeypatch, tiny_mnist, bad, times, words):
+def test_a_mirror_steps_in(server, empty_cache, monkeypatch, tiny_mnist, check, bad, times, words):
     url, asked = server
     monkeypatch.delenv("DATA_DIR", raising=False)
-    check, urls = sources.has_hash(datasets.MNIST_FILE_HASH), [f"{url}/{bad}", f"{url}/mnist.npz"]
+    urls = [f"{url}/{bad}", f"{url}/mnist.npz"]
     with pytest.raises(OSError, match=words):
         sources.download("mnist.npz", urls[:1], check, timeout=0.5)
     assert not list(empty_cache.rglob("mnist*"))
@@ -205,12 +216,11 @@ def test_ways_to_send_a_file(server, empty_cache, monkeypatch, tiny_mnist, way):
     lost="nothing",
 )
 def test_what_a_killed_process_left_is_not_taken_for_the_file(
-    server, empty_cache, monkeypatch, tiny_mnist
+    server, empty_cache, monkeypatch, tiny_mnist, check
 ):
     monkeypatch.delenv("DATA_DIR", raising=False)
     empty_cache.mkdir(parents=True)
     (empty_cache / "mnist.npz").write_bytes(tiny_mnist.read_bytes()[:1000])
-    check = sources.has_hash(datasets.MNIST_FILE_HASH)
     path = sources.download("mnist.npz", [f"{server[0]}/mnist.npz"], check)
     assert path.read_bytes() == tiny_mnist.read_bytes()
 
@@ -218,10 +228,11 @@ def test_what_a_killed_process_left_is_not_taken_for_the_file(
 @pytest.mark.fault("download: two processes at once", "fetched once", lost="nothing")
 def test_two_processes_fetch_a_file_once(server, tmp_path, tiny_mnist):
     url, asked = server
+    expected = sources.sha256(tiny_mnist.read_bytes())
     script = (
-        f"from utils import fetch; print(chr(10), sources.download('f.npz', [{url + '/slow'!r}], "
+        f"from utils import sources; check = sources.has_hash({expected!r}); "
+        f"print(chr(10), sources.download('f.npz', [{url + '/slow'!r}], check))"
     )
-    script += f"sources.has_hash({datasets.MNIST_FILE_HASH!r})))"
     environment = {k: v for k, v in os.environ.items() if k != "DATA_DIR"}
     environment |= {"KERAS_HOME": str(tmp_path)}
     options = {"stdout": subprocess.PIPE, "text": True, "env": environment}

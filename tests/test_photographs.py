@@ -1,7 +1,10 @@
 """photographs: what lies in a folder or an archive is used correctly or skipped by name."""
 
+import hashlib
 import io
+import mmap
 import pathlib
+import resource
 import struct
 import warnings
 import zipfile
@@ -180,9 +183,33 @@ def test_nothing_usable_is_an_error(tmp_path, record_property):
         photographs.find(tmp_path / "nowhere")
 
 
-def test_a_large_set_lies_in_a_file_and_is_the_same(folder, monkeypatch):
-    small = photographs.load(folder, 16)
-    monkeypatch.setattr(photographs, "IN_MEMORY", 100)
-    large = photographs.load(folder, 16)
-    assert isinstance(large, np.memmap)
-    np.testing.assert_array_equal(small, large)
+def mapped(array):
+    """Return the map of a file that an array lies in, or None."""
+    while array is not None and not isinstance(array, mmap.mmap):
+        array = getattr(array, "base", None)
+    return array
+
+
+def test_a_set_lies_in_one_file_and_is_what_its_files_hold(folder, monkeypatch):
+    monkeypatch.setattr(photographs, "AT_ONCE", 2)
+    images, whole = photographs.load(folder, 16), photographs.originals(folder)
+    assert mapped(images)
+    assert len({id(mapped(x)) for x in whole.values()}) == 1
+    assert mapped(whole["b.png"])
+    assert images.names == tuple(whole) == tuple(photographs.find(folder))
+    for image, (name, original) in zip(images, whole.items(), strict=True):
+        decoded = photographs.decode((folder / name).read_bytes())
+        np.testing.assert_array_equal(original, decoded)
+        np.testing.assert_array_equal(image, decoded.resize((16, 16), Image.Resampling.BICUBIC))
+        assert original.files == hashlib.sha256((folder / name).read_bytes()).hexdigest()
+
+
+@pytest.mark.fault("temporary folder full", "refused in a sentence", lost="nothing")
+def test_a_full_temporary_folder_is_named(folder):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"temporary folder.*File too large.*set TMPDIR"):
+            photographs.load(folder, 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,15 +1,11 @@
-"""images and monitor: value ranges, grids, GIF files, the panel."""
-
-import re
-import xml.etree.ElementTree as ET
+"""images: value ranges, grids, frames, GIF files."""
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests import toy
-from utils import images, monitor
+from utils import images
 
 
 def test_every_grey_level_survives_the_round_trip():
@@ -168,48 +164,3 @@ def test_gif_with_captions_of_other_frames_is_an_error(tmp_path):
 def test_gif_without_frames_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="no frames"):
         images.save_gif(tmp_path / "a.gif", [])
-
-
-def test_a_log_gets_a_line_a_round(capsys):
-    trainer = toy.make()
-    trainer.panel.every = 0
-    toy.fit(trainer, 2)
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" · ")[0] for line in lines[1:]] == ["round 1/2", "round 2/2"]
-    for part in "d_loss", "g_loss", "D(x)", "D(G(z))", "left":
-        assert part in lines[1]
-    assert "trained 0:" in lines[2]
-
-
-def test_a_notebook_gets_one_output_with_bar_losses_and_samples(monkeypatch):
-    shown, updates = [], []
-
-    class Handle:
-        def update(self, bundle, **options):
-            updates.append(bundle)
-
-    def display(bundle, **options):
-        shown.append(bundle)
-        return Handle()
-
-    monkeypatch.setattr(monitor.display, "display", display)
-    trainer = toy.make()
-    trainer.panel.every, trainer.panel.in_notebook = 0, True
-    toy.fit(trainer, 2)
-    assert len(shown) == 1
-    assert len(updates) >= 2 * toy.STEPS
-    final = updates[-1]
-    assert "round 2/2" in final["text/plain"]
-    assert '<progress value="10" max="10">' in final["text/html"]
-    assert "<b>noise</b>, samples after round 2" in final["text/html"]
-    assert "data:image/png;base64," in final["text/html"]
-    curves = ET.fromstring(f"<p>{re.search('<figure.*</figure>', final['text/html'])[0]}</p>")
-    captions = [caption.text for caption in curves.iter("figcaption")]
-    assert captions == [
-        "d_loss (dashed: 1.39, D always says ½)",  # log 4
-        "D(x), D(G(z)) (dashed: 0.50)",
-        "diversity (dashed: 1.00, real images)",
-    ]
-    assert len(list(curves.iter("polyline"))) == 4
-    steps = [bundle["text/plain"] for bundle in updates if "step 3/5" in bundle["text/plain"]]
-    assert len(steps) == 2

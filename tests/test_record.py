@@ -1,5 +1,9 @@
 """Records: a finished run that is opened instead of trained, and what it is not opened for."""
 
+import re
+import shutil
+
+import imageio.v3 as iio
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,15 +18,29 @@ def other_loss(fake_logits):
     return -tf.reduce_mean(fake_logits)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished `long` toy run, made the record of its lesson; and the project that keeps it."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record, "ROOT", home / "project")
+        patch.setenv("PRESET", "long")
+        patch.setenv("OUTPUT_DIR", str(home / "first"))
+        for name in "PRECISION", "RESTART", "STANDIN", "DEVICES", "XLA":
+            patch.delenv(name, raising=False)
+        trainer = toy.make()
+        toy.fit(trainer, 2)
+        records.write_record(trainer.folder)
+    return trainer, home / "project"
+
+
 @pytest.fixture
-def recorded(monkeypatch, tmp_path):
-    """A finished `long` toy run, made the record of its lesson."""
-    monkeypatch.setattr(recorded, "ROOT", tmp_path / "project")
+def recorded(finished, monkeypatch, tmp_path):
+    """The same, with a copy of the project and another output folder."""
+    trainer, project = finished
+    shutil.copytree(project, tmp_path / "project")
+    monkeypatch.setattr(record, "ROOT", tmp_path / "project")
     monkeypatch.setenv("PRESET", "long")
-    monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "first"))
-    trainer = toy.make()
-    toy.fit(trainer, 2)
-    records.write_record(trainer.folder)
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "second"))
     return trainer
 
@@ -40,6 +58,9 @@ def test_a_record_is_a_finished_run(recorded, capsys):
         for a, b in zip(*variables, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)  # half precision
     assert len(trainer.frames) == 3
+    for path, first in zip(trainer.frames, recorded.frames, strict=True):
+        assert path.parent != first.parent
+        np.testing.assert_array_equal(iio.imread(path), iio.imread(first))
     assert metrics_of(trainer)["status"] == "done, 2 of 2"
     assert (trainer.folder / "history.csv").exists()
     card = (record.record_folder("toy") / "README.md").read_text(encoding="utf-8")
@@ -53,7 +74,7 @@ def test_a_record_may_keep_the_averaged_networks_only(recorded, monkeypatch, tmp
     records.write_record(trainer.folder)
     with np.load(record.record_folder("slim") / "state.npz") as file:
         kept = {key.split("/")[0] for key in file.files}
-    assert kept == {"averaged_generator", "steps", "history", "frames"}
+    assert kept == {"averaged_generator", "steps", "history", "frame"}
     with pytest.raises(ValueError, match="has no generator like this one"):
         record.load_networks("slim", generator=trainer.parts["generator"])
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "third"))
@@ -81,14 +102,14 @@ def test_a_record_keeps_the_best_weights_once(recorded, scores, kept):
 
 
 @pytest.mark.parametrize(
-    ("change", "rounds", "environment"),
+    ("change", "rounds", "environment", "words"),
     [
-        ({"constants": {"SEED": 2}}, 2, {}),
-        ({"width": 4}, 2, {}),
-        ({"g_loss": other_loss}, 2, {}),
-        ({}, 3, {}),
-        ({}, 2, {"PRESET": "quick"}),
-        ({}, 2, {"RESTART": "1"}),
+        ({"constants": {"SEED": 2}}, 2, {}, "SEED 1 → 2"),
+        ({"width": 4}, 2, {}, "the values that .*generator.* begin with"),
+        ({"g_loss": other_loss}, 2, {}, "what train_step computes"),
+        ({}, 3, {}, "rounds 2 → 3"),
+        ({}, 2, {"PRESET": "quick"}, None),
+        ({}, 2, {"RESTART": "1"}, None),
     ],
     ids=["constants", "network", "loss", "rounds", "preset", "restart"],
 )
@@ -98,14 +119,28 @@ def test_a_record_keeps_the_best_weights_once(recorded, scores, kept):
     lost="nothing",
 )
 def test_a_record_of_something_else_is_not_used(
-    record, capsys, monkeypatch, change, rounds, environment
+    recorded, capsys, monkeypatch, change, rounds, environment, words
 ):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     trainer = toy.make(**change)
-    toy.fit(trainer, rounds)
-    assert "Record of" not in capsys.readouterr().out
-    assert len(trainer.history) == rounds
+    trainer.dataset, trainer.steps_per_round = toy.data(), toy.STEPS
+    found = record.load_record("toy", trainer.identity(), rounds, trainer.first_update)
+    assert found is None
+    out = capsys.readouterr().out
+    if words:
+        assert re.search(rf"The record in .*toy is not opened \(changed: .*{words}", out)
+    else:
+        assert out == ""  # nobody asked for it
+
+
+def test_what_is_not_the_record_is_trained(recorded, capsys):
+    trainer = toy.make()
+    toy.fit(trainer, 3)
+    out = capsys.readouterr().out
+    assert "Record of" not in out
+    assert "3 rounds, 5 steps a round" in out
+    assert len(trainer.history) == 3
 
 
 @pytest.mark.fault("damaged record", "refused in a sentence", lost="nothing")
@@ -119,7 +154,7 @@ def test_a_damaged_record_is_named(recorded, tmp_path):
 
 
 def test_only_a_finished_run_on_real_data_becomes_a_record(tmp_path, monkeypatch):
-    monkeypatch.setattr(recorded, "ROOT", tmp_path / "project")
+    monkeypatch.setattr(record, "ROOT", tmp_path / "project")
     trainer = toy.make()
     toy.fit(trainer, 1)
     for key, value, reason in (

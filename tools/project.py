@@ -75,7 +75,9 @@ def record(folder: str) -> int:
     """Make a finished run the record of its lesson."""
     from tools import records
 
-    print(f"Wrote {records.write_record(Path(folder))}")
+    target = records.write_record(Path(folder))
+    records.add_first_update(target.name)
+    print(f"Wrote {target}")
     return 0
 
 

@@ -174,19 +174,24 @@ def _hand_over(first: Path, second: Path) -> None:
 def _write_identity(lesson: str, name: str) -> None:
     """Write what the page computes now into a record, and its frames as finished pictures."""
     folder = record.record_folder(name)
-    with tempfile.TemporaryDirectory() as outputs:
-        file = Path(outputs, "identity.json")
-        options = {"PRESET": "long", "PRECISION": "float32", "STANDIN": "never"}
-        command = [sys.executable, "-m", "tools.records", "identity", lesson, name, str(file)]
-        environment = os.environ | options | {"OUTPUT_DIR": outputs}
-        subprocess.run(command, cwd=ROOT, env=environment, check=True)
-        identity = json.loads(file.read_text(encoding="utf-8"))
+    identity = _identity_of(lesson, name)
     told = run.read_metrics(folder)
     identity["machine"]["precision"] = told["precision"]
     identity["start is"] = "that of the page as it is now: assumed"
     run.write_json(folder / "run.json", identity)
     _finish_frames(folder, told)
     write_card(folder)
+
+
+def _identity_of(lesson: str, name: str) -> dict:
+    """Return what a page's training is known by, with its first update, by a process of its own."""
+    with tempfile.TemporaryDirectory() as outputs:
+        file = Path(outputs, "identity.json")
+        options = {"PRESET": "long", "PRECISION": "float32", "STANDIN": "never"}
+        command = [sys.executable, "-m", "tools.records", "identity", lesson, name, str(file)]
+        environment = os.environ | options | {"OUTPUT_DIR": outputs}
+        subprocess.run(command, cwd=ROOT, env=environment, check=True)
+        return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _finish_frames(folder: Path, told: dict) -> None:
@@ -200,6 +205,16 @@ def _finish_frames(folder: Path, told: dict) -> None:
     for i, (frame, step) in enumerate(zip(state.pop("frames"), steps, strict=True)):
         state[f"frame/{i:05d}"] = images.frame(frame, f"{told['data']}, step {step:,}")
     np.savez_compressed(folder / "state.npz", **state)
+
+
+def add_first_update(name: str) -> None:
+    """Note in a new record what the first update of its page does, for versions to come."""
+    page = next((p for p, names in TRAININGS.items() if name in names), name)
+    folder = record.record_folder(name)
+    identity = run.read_json(folder / "run.json")
+    identity["first update"] = _identity_of(page, name)["first update"]
+    run.write_json(folder / "run.json", identity)
+    write_card(folder)
 
 
 def write_identity(lesson: str, name: str, file: str) -> None:

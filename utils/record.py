@@ -95,7 +95,7 @@ def _changes(
     changed = fingerprint.differences(found, identity, without=("machine",))
     if changed != [fingerprint.COMPUTES] or found["versions"] == identity["versions"]:
         return changed
-    if not fingerprint.same_update(found["first update"], first_update()):
+    if not fingerprint.same_update(found.get("first update", {}), first_update()):
         return [*changed, "what the first update does"]
     device.say("These versions build the step in another way; its first update is the record's.")
     return []

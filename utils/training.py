@@ -137,9 +137,7 @@ class Trainer:
     def _train(self, callbacks: list[keras.callbacks.Callback]) -> None:
         """Run the rounds that are left."""
         model = panel.NoModel()
-        calls = keras.callbacks.CallbackList(callbacks)
-        for callback in callbacks:
-            callback.set_model(model)
+        calls = keras.callbacks.CallbackList(callbacks, model=model)
         with device.precision(device.training_precision(), self.parts.values()):
             update = self.update if device.keeps_layers() else self._compiled()
             batches = iter(self._batches(len(self.history) * self.steps_per_round))
@@ -199,12 +197,10 @@ class Trainer:
 
     def _open(self, identity: dict[str, Any]) -> None:
         """Set the state to that of the last round, or of the record, and say so."""
-        values = run.load_round(self.folder)
-        if values is None:
-            values = record.opened(
-                self.folder, self.state, identity, self.rounds, self.first_update
-            )
-        self.restore(values)
+        kept = run.load_round(self.folder)
+        if kept is None:
+            kept = record.opened(self.folder, self.state, identity, self.rounds, self.first_update)
+        self.restore(kept)
         run.announce(self.folder, len(self.history), self.rounds, self.steps_per_round)
         if len(self.history) < self.rounds:
             self._write_status()  # says "interrupted" from here on, whatever kills the run
