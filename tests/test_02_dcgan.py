@@ -14,11 +14,17 @@ from utils import datasets, fingerprint, record, run, runtime, sources, training
 NAMES = {*pages.PARTS, "train_step"}
 
 
-@pytest.fixture
-def page(monkeypatch):
-    monkeypatch.setenv("PRESET", "quick")
-    keras.utils.set_random_seed(1)
-    return pages.Page("02_dcgan").definitions(*NAMES)
+def made():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRESET", "quick")
+        keras.utils.set_random_seed(1)
+        return pages.Page("02_dcgan").definitions(*NAMES)
+
+
+@pytest.fixture(scope="module")
+def page():
+    """The page as it begins; what updates it makes one of its own."""
+    return made()
 
 
 def test_parameters_and_shapes(page):
@@ -72,7 +78,8 @@ def test_discriminator_sees_noise_in_training_only(page):
     np.testing.assert_array_equal(layer(x, training=False), x)
 
 
-def test_batch_statistics_move(page):
+def test_batch_statistics_move():
+    page = made()
     real = tf.random.stateless_uniform((page.BATCH_SIZE, 28, 28, 1), (1, 1), -1, 1)
     for network in page.generator, page.discriminator:
         before = [keras.ops.convert_to_numpy(v) for v in network.non_trainable_variables]
