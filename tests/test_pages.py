@@ -21,7 +21,8 @@ RATE = max(
 NAME = "ä"; SEED = 1  # decides
 """
 FUNCTIONS = """def doubled(x):
-    return 2 * x * weight
+    data = [name for name in [weight]]  # of their own, not the page's
+    return 2 * x * data[0]
 
 
 weight = unit * RATE
@@ -114,10 +115,10 @@ def test_a_changed_lesson_shows_what_is_asked_for(page, capsys):
 
 
 def test_an_error_shows_the_line_of_the_page(page):
-    page.change("2 * x", "1 / 0")
+    page.change("2 * x * data[0]", "1 / 0")
     with pytest.raises(ZeroDivisionError) as error:
         page.execute({})
-    assert "1 / 0 * weight" in str(error.getrepr())
+    assert "return 1 / 0" in str(error.getrepr())
 
 
 def stays(page):
@@ -152,3 +153,9 @@ def test_what_is_saved_is_what_was_read():
         written = nbformat.writes(pages.Page(path).notebook) + "\n"
         assert written == text, path
         assert json.loads(text)["nbformat"] == 4
+
+
+def test_a_lessons_step_is_made_without_its_data():
+    found = pages.Page("02_dcgan").definitions("train_step")
+    assert found.generator.count_params() > 0
+    assert not {"dataset", "real", "test", "trainer", "z"} & set(vars(found))

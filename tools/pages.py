@@ -262,6 +262,15 @@ def _assigned(node: ast.stmt) -> set[str]:
     return {n.id for n in found if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
+def _used(node: ast.stmt) -> set[str]:
+    """Return the names that a statement takes from the page: not its own variables, arguments."""
+    within = list(ast.walk(node))
+    own = {n.arg for n in within if isinstance(n, ast.arg)}
+    names = [n for n in within if isinstance(n, ast.Name)]
+    own |= {n.id for n in names if isinstance(n.ctx, ast.Store)}
+    return {n.id for n in names} - own
+
+
 def _prepares(node: ast.stmt) -> str:
     """Return the X of a line `X.build(...)`, "" for another line."""
     call = node.value if isinstance(node, ast.Expr) else None
@@ -278,8 +287,7 @@ def _needed(tree: ast.Module, names: set[str], given: set[str]) -> set[str]:
         needed.add(name)
         for node in tree.body:
             if name in _assigned(node) | {_prepares(node)}:
-                used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-                waiting |= used - needed - given
+                waiting |= _used(node) - needed - given
     return needed
 
 
