@@ -155,7 +155,7 @@ def disagree(old: Path, lesson: str, name: str) -> list[str]:
             if root == old:
                 _hand_over(*files)
             options = {"PRESET": "long", "PRECISION": "float32", "STANDIN": "never"}
-            options |= {"OUTPUT_DIR": outputs, "PYTHONPATH": str(root)}
+            options |= {"OUTPUT_DIR": str(file.with_suffix("")), "PYTHONPATH": str(root)}
             command = [sys.executable, update.__file__, str(root), lesson, name, str(file)]
             subprocess.run(command, env=os.environ | options, check=True)
         found = [dict(np.load(file)) for file in files]
