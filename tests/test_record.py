@@ -14,35 +14,60 @@ from tools import records
 from utils import record, run
 
 
+NOT_USED = pytest.mark.fault(
+    "record of another network, loss, constant, preset or length",
+    "not used",
+    lost="nothing",
+)
+
+
 def other_loss(fake_logits):
     return -tf.reduce_mean(fake_logits)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A finished `long` toy run, made the record of its lesson; and the project that keeps it."""
+    """A finished `long` toy run, best after round 1, made the record of its lesson."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(record, "ROOT", home / "project")
-        patch.setenv("PRESET", "long")
-        patch.setenv("OUTPUT_DIR", str(home / "first"))
         for name in "PRECISION", "RESTART", "STANDIN", "DEVICES", "XLA":
             patch.delenv(name, raising=False)
+        patch.setenv("PRESET", "long")
+        patch.setenv("OUTPUT_DIR", str(home / "first"))
+        project_at(home / "project", patch)
         trainer = toy.make()
-        toy.fit(trainer, 2)
+        toy.fit(trainer, 2, score=iter((1.0, 2.0)).__next__)
         records.write_record(trainer.folder)
-    return trainer, home / "project"
+    return trainer
+
+
+def project_at(folder, patch):
+    for module in record, run:
+        patch.setattr(module, "ROOT", folder)
 
 
 @pytest.fixture
 def recorded(finished, monkeypatch, tmp_path):
     """The same, with a copy of the project and another output folder."""
-    trainer, project = finished
+    project = finished.folder.parents[2] / "project"
     shutil.copytree(project, tmp_path / "project")
-    monkeypatch.setattr(record, "ROOT", tmp_path / "project")
+    project_at(tmp_path / "project", monkeypatch)
     monkeypatch.setenv("PRESET", "long")
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "second"))
-    return trainer
+    return finished
+
+
+def copied(trainer, folder, **metrics):
+    """Return a copy of a run's folder with other metrics."""
+    shutil.copytree(trainer.folder, folder)
+    run.write_metrics(folder, metrics)
+    return folder
+
+
+def assert_close(a, b):
+    """Equal up to half precision."""
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-6)
 
 
 def test_a_record_is_a_finished_run(recorded, capsys):
@@ -53,10 +78,9 @@ def test_a_record_is_a_finished_run(recorded, capsys):
     for networks, kept in (
         (trainer.parts, recorded.parts),
         (trainer.averaged, recorded.averaged),
+        (trainer.best, recorded.best),
     ):
-        variables = networks["generator"].variables, kept["generator"].variables
-        for a, b in zip(*variables, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)  # half precision
+        assert_close(networks["generator"].variables, kept["generator"].variables)
     assert len(trainer.frames) == 3
     for path, first in zip(trainer.frames, recorded.frames, strict=True):
         assert path.parent != first.parent
@@ -67,77 +91,79 @@ def test_a_record_is_a_finished_run(recorded, capsys):
     assert "Trained on noise, preset `long`: 10 updates" in card
 
 
-def test_a_record_may_keep_the_averaged_networks_only(recorded, monkeypatch, tmp_path):
+def test_a_record_may_keep_the_averaged_networks_only(recorded, tmp_path):
     """What it lacks of a network comes from the average: no weights of the start slip in."""
-    trainer = toy.make(lesson="slim", record=["averaged_generator"])
-    toy.fit(trainer, 2)
-    records.write_record(trainer.folder)
+    again = toy.make(lesson="slim", record=["averaged_generator"])
+    assert metrics_of(recorded)["record"] == list(recorded.state.networks)
+    assert again.record == ["averaged_generator"]
+    records.write_record(copied(recorded, tmp_path / "slim", lesson="slim", record=again.record))
     with np.load(record.record_folder("slim") / "state.npz") as file:
         kept = {key.split("/")[0] for key in file.files}
     assert kept == {"averaged_generator", "steps", "history", "frame"}
     with pytest.raises(ValueError, match="has no generator like this one"):
-        record.load_networks("slim", generator=trainer.parts["generator"])
-    monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "third"))
-    again = toy.make(lesson="slim")
+        record.load_networks("slim", generator=again.parts["generator"])
     toy.fit(again, 2)
-    expected = trainer.averaged["generator"].get_weights()
     for network in again.averaged, again.best, again.parts:
         arrays = network["generator"].get_weights()
-        for a, b in zip(expected, arrays, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)
+        assert_close(recorded.averaged["generator"].get_weights(), arrays)
 
 
-@pytest.mark.parametrize(("scores", "kept"), [((2.0, 1.0), False), ((1.0, 2.0), True)])
-def test_a_record_keeps_the_best_weights_once(recorded, scores, kept):
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_record_keeps_the_best_weights_once(recorded, tmp_path, kept):
     """Where the end was best, the averaged weights are the best ones."""
-    trainer = toy.make(lesson="scored")
-    toy.fit(trainer, 2, score=iter(scores).__next__)
-    records.write_record(trainer.folder)
+    folder = copied(recorded, tmp_path / "scored", lesson="scored")
+    state = run.load_round(folder)
+    if not kept:
+        ends = {k: v for k, v in state.items() if k.startswith("averaged_")}
+        state |= {k.replace("averaged_", "best_"): value for k, value in ends.items()}
+        run.save_round(folder, 2, state, np.zeros((4, 4), "uint8"))
+    records.write_record(folder)
     with np.load(record.record_folder("scored") / "state.npz") as file:
         assert any(key.startswith("best_") for key in file.files) == kept
-    network = toy.make().parts["generator"]
+    network = toy.networks()[0]
     record.load_networks("scored", best_generator=network)
-    for a, b in zip(trainer.best["generator"].get_weights(), network.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)
+    expected = [state[f"best_generator/{i:03d}"] for i in range(len(network.variables))]
+    assert_close(expected, network.variables)
+    at_end = [state[f"averaged_generator/{i:03d}"] for i in range(len(network.variables))]
+    same = [np.allclose(x, y, rtol=1e-3, atol=1e-6) for x, y in zip(expected, at_end, strict=True)]
+    assert all(same) != kept
 
 
 @pytest.mark.parametrize(
-    ("change", "rounds", "environment", "words"),
+    ("change", "words"),
     [
-        ({"constants": {"SEED": 2}}, 2, {}, "SEED 1 → 2"),
-        ({"width": 4}, 2, {}, "the values that .*generator.* begin with"),
-        ({"g_loss": other_loss}, 2, {}, "what train_step computes"),
-        ({}, 3, {}, "rounds 2 → 3"),
-        ({}, 2, {"PRESET": "quick"}, None),
-        ({}, 2, {"RESTART": "1"}, None),
+        ({"constants": {"SEED": 2}}, "SEED 1 → 2"),
+        ({"width": 4}, "the values that .*generator.* begin with"),
+        ({"g_loss": other_loss}, "what train_step computes"),
     ],
-    ids=["constants", "network", "loss", "rounds", "preset", "restart"],
+    ids=["constants", "network", "loss"],
 )
-@pytest.mark.fault(
-    "record of another network, loss, constant, preset or length",
-    "not used",
-    lost="nothing",
-)
-def test_a_record_of_something_else_is_not_used(
-    recorded, capsys, monkeypatch, change, rounds, environment, words
-):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+@NOT_USED
+def test_a_record_of_something_else_is_not_used(recorded, capsys, change, words):
     trainer = toy.make(**change)
     trainer.dataset, trainer.steps_per_round = toy.data(), toy.STEPS
-    found = record.load_record("toy", trainer.identity(), rounds, trainer.first_update)
-    assert found is None
+    assert record.load_record("toy", trainer.identity(), 2, trainer.first_update) is None
     out = capsys.readouterr().out
-    if words:
-        assert re.search(rf"The record in .*toy is not opened \(changed: .*{words}", out)
-    else:
-        assert out == ""  # nobody asked for it
+    assert re.search(f"The record in .*toy is not opened \\(changed: .*{words}", out)
 
 
-def test_what_is_not_the_record_is_trained(recorded, capsys):
+@pytest.mark.parametrize("environment", [{"PRESET": "quick"}, {"RESTART": "1"}], ids=str)
+@NOT_USED
+def test_a_record_that_nobody_asked_for_is_not_used(recorded, capsys, monkeypatch, environment):
+    identity = run.read_json(record.record_folder("toy") / "run.json")
+    assert record.load_record("toy", identity, 2, dict) is not None
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert record.load_record("toy", identity, 2, dict) is None
+    assert capsys.readouterr().out == ""
+
+
+@NOT_USED
+def test_what_is_longer_than_the_record_is_trained(recorded, capsys):
     trainer = toy.make()
     toy.fit(trainer, 3)
     out = capsys.readouterr().out
+    assert "is not opened (changed: rounds 2 → 3)" in out
     assert "Record of" not in out
     assert "3 rounds, 5 steps a round" in out
     assert len(trainer.history) == 3
@@ -153,16 +179,13 @@ def test_a_damaged_record_is_named(recorded, tmp_path):
         toy.fit(toy.make(), 2)
 
 
-def test_only_a_finished_run_on_real_data_becomes_a_record(tmp_path, monkeypatch):
-    monkeypatch.setattr(record, "ROOT", tmp_path / "project")
-    trainer = toy.make()
-    toy.fit(trainer, 1)
-    for key, value, reason in (
-        ("status", "interrupted at 1 of 2", "finished"),
-        ("standin", True, "real"),
-    ):
-        before = (trainer.folder / "metrics.json").read_text()
-        run.write_metrics(trainer.folder, {key: value})
-        with pytest.raises(ValueError, match=reason):
-            records.write_record(trainer.folder)
-        (trainer.folder / "metrics.json").write_text(before)
+@pytest.mark.parametrize(
+    ("metrics", "reason"),
+    [({"status": "interrupted at 1 of 2"}, "finished"), ({"standin": True}, "real")],
+    ids=["unfinished", "stand-in"],
+)
+def test_only_a_finished_run_on_real_data_becomes_a_record(recorded, tmp_path, metrics, reason):
+    folder = copied(recorded, tmp_path / "other", lesson="other", **metrics)
+    with pytest.raises(ValueError, match=reason):
+        records.write_record(folder)
+    assert not record.record_folder("other").exists()
