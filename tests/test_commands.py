@@ -290,12 +290,15 @@ def test_colab_clones_the_project_and_goes_on(colab, tmp_path):
     first, second = first_cells()
     first = re.sub(r'ADDRESS = ".*?"', f'ADDRESS = "file://{ROOT.resolve()}"', first)
     where = "import utils\nprint(utils.__file__)"
-    for _ in range(2):
-        outputs = colab(first, second, where)
+    for cells in (first, second, where), (first, where):
+        outputs = colab(*cells)
         errors = [o.evalue for cell in outputs for o in cell if o.output_type == "error"]
         assert not errors
-        assert outputs[2][0].text.strip() == str(tmp_path / "empty/lessons/utils/__init__.py")
-        assert "Preset:    smoke" in outputs[1][0].text
+        assert outputs[-1][0].text.strip() == str(tmp_path / "empty/lessons/utils/__init__.py")
+        if second in cells:
+            assert "Preset:    smoke" in outputs[1][0].text
+        (tmp_path / "empty/lessons/kept").touch()
+    assert (tmp_path / "empty/lessons/kept").exists()
 
 
 def test_colab_installs_only_what_is_missing(monkeypatch):

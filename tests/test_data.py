@@ -19,6 +19,7 @@ from PIL import Image
 from tests import toy
 from tests.conftest import KERAS_HOME
 from utils import datasets, sources
+from utils.options import ROOT
 
 
 @pytest.fixture
@@ -226,21 +227,25 @@ def test_what_a_killed_process_left_is_not_taken_for_the_file(
 
 
 @pytest.mark.fault("download: two processes at once", "fetched once", lost="nothing")
-def test_two_processes_fetch_a_file_once(server, tmp_path, tiny_mnist):
+def test_two_processes_fetch_a_file_once(server, empty_cache, monkeypatch, check):
+    """This one, and another that begins as soon as it is asked to."""
     url, asked = server
-    expected = sources.sha256(tiny_mnist.read_bytes())
+    monkeypatch.delenv("DATA_DIR", raising=False)
     script = (
-        f"from utils import sources; check = sources.has_hash({expected!r}); "
-        f"print(chr(10), sources.download('f.npz', [{url + '/slow'!r}], check))"
+        "import sys\nfrom utils import sources\nprint('ready', flush=True)\nsys.stdin.readline()\n"
+        f"print(sources.download('mnist.npz', [{url + '/slow'!r}], lambda path: None))"
     )
-    environment = {k: v for k, v in os.environ.items() if k != "DATA_DIR"}
-    environment |= {"KERAS_HOME": str(tmp_path)}
-    options = {"stdout": subprocess.PIPE, "text": True, "env": environment}
-    both = [subprocess.Popen([sys.executable, "-c", script], **options) for _ in range(2)]
-    paths = {running.communicate()[0].splitlines()[-1].strip() for running in both}
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    environment = os.environ | {"KERAS_HOME": KERAS_HOME}
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, env=environment, cwd=ROOT, **options) as other:
+        assert other.stdout.readline() == "ready\n"
+        other.stdin.write("go\n")
+        other.stdin.flush()
+        path = sources.download("mnist.npz", [f"{url}/slow"], check)
+        assert other.communicate()[0].splitlines()[-1] == str(path)
     assert asked == ["/slow"]
-    assert Path(paths.pop()).read_bytes() == tiny_mnist.read_bytes()
-    assert not paths
+    check(path)
 
 
 @pytest.mark.fault(

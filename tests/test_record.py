@@ -13,7 +13,6 @@ from tests.test_training import metrics_of
 from tools import records
 from utils import record, run
 
-
 NOT_USED = pytest.mark.fault(
     "record of another network, loss, constant, preset or length",
     "not used",
