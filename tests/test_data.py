@@ -1,9 +1,9 @@
-"""datasets and fetch: what the arrays hold, in which order, and where they come from."""
+"""sources, MNIST and images of your own: where data come from, and what passes for them."""
 
+import contextlib
+import functools
 import http.server
-import itertools
 import os
-import resource
 import shutil
 import socketserver
 import subprocess
@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import toy
 from tests.conftest import KERAS_HOME
 from utils import datasets, sources
+
+REAL = sources.in_data_dir("mnist.npz")
 
 
 @pytest.fixture
@@ -41,8 +42,7 @@ def tiny_mnist(monkeypatch, tmp_path):
     path.parent.mkdir()
     np.savez(path, **arrays)
     hashes = {name: sources.sha256(array) for name, array in arrays.items()}
-    monkeypatch.setattr(datasets, "MNIST_ARRAY_HASHES", hashes)
-    monkeypatch.setattr(datasets, "MNIST_FILE_HASH", sources.sha256(path.read_bytes()))
+    monkeypatch.setattr(datasets, "MNIST_HASHES", hashes)
     return path
 
 
@@ -91,66 +91,69 @@ def server(tiny_mnist):
         running.shutdown()
 
 
-def batches(data, step, n):
-    return [batch.numpy() for batch in data.from_step(step).take(n)]
-
-
-def test_batches_are_full_float32_and_in_range():
-    for batch in batches(toy.data(), 0, 20):
-        assert batch.shape == (8, 28, 28, 1)
-        assert batch.dtype == np.float32
-        assert batch.min() >= -1
-        assert batch.max() <= 1
-
-
-def test_values_are_the_images():
-    data = toy.data()
-    batch = batches(data, 0, 1)[0]
-    known = {image.tobytes() for image in data.images}
-    back = np.rint((batch + 1) * 127.5).astype("uint8")
-    assert all(image.tobytes() in known for image in back)
-    assert {0, 255} <= set(back.ravel().tolist())
-
-
-def test_order_depends_on_seed_and_step_alone():
-    straight = batches(toy.data(), 0, 20)
-    for step in (1, 5, 6, 7, 13):  # within an epoch of six batches, at its end, after it
-        for a, b in zip(straight[step:], batches(toy.data(), step, 20 - step), strict=True):
-            np.testing.assert_array_equal(a, b)
-    assert not np.array_equal(straight[0], batches(toy.data(seed=4), 0, 1)[0])
-
-
-def test_no_tuning_thread_delays_the_end_of_a_training():
-    """The iterator's destructor waited for that thread: 58 seconds after 205 of training."""
-    assert toy.data().from_step(0).options().autotune.enabled is False
-
-
-def test_an_epoch_shows_no_image_twice_and_epochs_differ():
-    epochs = [np.concatenate(batches(toy.data(), 6 * e, 6)) for e in range(2)]
-    seen = [[image.tobytes() for image in epoch] for epoch in epochs]
-    assert [len(set(images)) for images in seen] == [48, 48]
-    assert seen[0] != seen[1]
-
-
-def test_mnist_is_never_held_twice_as_floats(no_network):
-    images = np.zeros((60000, 28, 28, 1), "uint8")
-    data = datasets.ImageData("zeros", False, images, np.zeros(60000), 64, 0)
-    next(iter(data.from_step(0)))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in itertools.islice(data.from_step(900), 100):
-        pass
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < 100_000  # kB; one float copy is 188,000
-    assert data.images.dtype == np.uint8
-
-
 def test_data_dir_comes_first(tiny_mnist, monkeypatch, no_network, capsys):
     monkeypatch.setenv("DATA_DIR", str(tiny_mnist.parent))
     data = datasets.mnist(10)
     assert (data.name, data.standin, data.images.shape) == ("MNIST", False, (100, 28, 28, 1))
     assert data.labels.shape == (100,)
+    assert data.classes == tuple("0123456789")
+    images, labels = next(iter(datasets.mnist(10, labels=True).from_step()))
+    assert (images.shape, labels.shape) == ((10, 28, 28, 1), (10,))
     assert len(datasets.mnist(10, split="test").images) == 20
     assert "MNIST, 100 images" in capsys.readouterr().out
+
+
+@contextlib.contextmanager
+def serving(folder):
+    """Serve the files of a folder; give their address."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+
+
+@pytest.mark.parametrize("pack", [np.savez, np.savez_compressed])
+def test_a_fetched_archive_is_checked_by_its_arrays(tiny_mnist, empty_cache, monkeypatch, pack):
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    with np.load(tiny_mnist) as file:
+        arrays = dict(file)
+    pack(tiny_mnist, **dict(reversed(arrays.items())))
+    with serving(tiny_mnist.parent) as url:
+        monkeypatch.setattr(datasets, "MNIST_URLS", (f"{url}/mnist.npz",))
+        fetched = datasets.mnist(10)
+    assert not fetched.standin
+    np.testing.assert_array_equal(fetched.images[..., 0], arrays["x_train"])
+
+
+@pytest.mark.skipif(not REAL, reason="DATA_DIR holds no mnist.npz")
+def test_the_real_archive_is_fetched_however_it_is_packed(empty_cache, monkeypatch):
+    here = datasets.mnist()
+    monkeypatch.delenv("DATA_DIR")
+    with serving(REAL.parent) as url:
+        monkeypatch.setattr(datasets, "MNIST_URLS", (f"{url}/mnist.npz",))
+        fetched = datasets.mnist()
+    assert not fetched.standin
+    assert fetched.identity() == here.identity()
+    assert fetched.identity() != datasets.mnist(split="test").identity()
+
+
+def test_only_what_cannot_be_downloaded_has_a_standin(monkeypatch, capsys):
+    def unavailable():
+        raise sources.UnavailableError("It is not there.")
+
+    def full():
+        raise OSError(28, "No space left on device")
+
+    found = sources.or_standin("numbers", unavailable, lambda: [1, 2])
+    assert found == ("STAND-IN for numbers", [1, 2], True)
+    assert "numbers could not be had, so a stand-in is used. It is not" in capsys.readouterr().out
+    assert sources.or_standin("numbers", lambda: [3], lambda: [1]) == ("numbers", [3], False)
+    with pytest.raises(OSError, match="No space left"):
+        sources.or_standin("numbers", full, lambda: [1, 2])
+    monkeypatch.setenv("STANDIN", "never")
+    with pytest.raises(FileNotFoundError, match=r"numbers was not found and STANDIN=never\. It is"):
+        sources.or_standin("numbers", unavailable, lambda: [1, 2])
 
 
 def test_download_then_cache(server, empty_cache, monkeypatch):
@@ -181,7 +184,8 @@ def test_download_then_cache(server, empty_cache, monkeypatch):
 def test_a_mirror_steps_in(server, empty_cache, monkeypatch, tiny_mnist, bad, times, words):
     url, asked = server
     monkeypatch.delenv("DATA_DIR", raising=False)
-    check, urls = sources.has_hash(datasets.MNIST_FILE_HASH), [f"{url}/{bad}", f"{url}/mnist.npz"]
+    check = sources.has_hash(sources.sha256(tiny_mnist.read_bytes()))
+    urls = [f"{url}/{bad}", f"{url}/mnist.npz"]
     with pytest.raises(OSError, match=words):
         sources.download("mnist.npz", urls[:1], check, timeout=0.5)
     assert not list(empty_cache.rglob("mnist*"))
@@ -210,7 +214,7 @@ def test_what_a_killed_process_left_is_not_taken_for_the_file(
     monkeypatch.delenv("DATA_DIR", raising=False)
     empty_cache.mkdir(parents=True)
     (empty_cache / "mnist.npz").write_bytes(tiny_mnist.read_bytes()[:1000])
-    check = sources.has_hash(datasets.MNIST_FILE_HASH)
+    check = sources.has_hash(sources.sha256(tiny_mnist.read_bytes()))
     path = sources.download("mnist.npz", [f"{server[0]}/mnist.npz"], check)
     assert path.read_bytes() == tiny_mnist.read_bytes()
 
@@ -219,9 +223,9 @@ def test_what_a_killed_process_left_is_not_taken_for_the_file(
 def test_two_processes_fetch_a_file_once(server, tmp_path, tiny_mnist):
     url, asked = server
     script = (
-        f"from utils import fetch; print(chr(10), sources.download('f.npz', [{url + '/slow'!r}], "
+        f"from utils import sources; print(chr(10), sources.download('f.npz', [{url + '/slow'!r}], "
     )
-    script += f"sources.has_hash({datasets.MNIST_FILE_HASH!r})))"
+    script += f"sources.has_hash({sources.sha256(tiny_mnist.read_bytes())!r})))"
     environment = {k: v for k, v in os.environ.items() if k != "DATA_DIR"}
     environment |= {"KERAS_HOME": str(tmp_path)}
     options = {"stdout": subprocess.PIPE, "text": True, "env": environment}

@@ -108,7 +108,7 @@ def a_record(rng, folder):
 
 def a_data_file(rng, folder):
     """It is laid out as mnist.npz, and holds something else."""
-    arrays = {k: np.zeros((5, 28, 28), "uint8") for k in datasets.MNIST_ARRAY_HASHES}
+    arrays = {k: np.zeros((5, 28, 28), "uint8") for k in datasets.MNIST_HASHES}
     np.savez(folder / "mnist.npz", **arrays)
     (folder / "mnist.npz").write_bytes(mutated((folder / "mnist.npz").read_bytes(), rng))
     os.environ["DATA_DIR"] = str(folder)

@@ -138,7 +138,9 @@ def test_values_of_a_greyscale_image_are_y_as_they_are():
 
 def test_crops_are_cut_turned_and_made_smaller_as_they_are_measured():
     photos = [skimage.data.chelsea(), skimage.data.coffee()[:120]]
-    crops = superresolution.Crops("two photographs", False, photos, 48, 4, 7)
+    crops = superresolution.Crops(
+        name="two photographs", standin=False, batch_size=4, seed=7, photographs=photos, size=48
+    )
     batches = list(crops.from_step(0).take(6))
     for (lr, hr), again in zip(batches[3:], crops.from_step(3), strict=False):
         np.testing.assert_array_equal(hr, again[1])
