@@ -1,9 +1,9 @@
-"""datasets and sources: what the arrays hold, in which order, and where they come from."""
+"""sources, MNIST and images of your own: where data come from, and what passes for them."""
 
+import contextlib
+import functools
 import http.server
-import itertools
 import os
-import resource
 import shutil
 import socketserver
 import subprocess
@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import toy
 from tests.conftest import KERAS_HOME
 from utils import datasets, sources
-from utils.options import ROOT
+
+REAL = sources.in_data_dir("mnist.npz")
 
 
 @pytest.fixture
@@ -44,11 +44,6 @@ def tiny_mnist(monkeypatch, tmp_path):
     hashes = {name: sources.sha256(array) for name, array in arrays.items()}
     monkeypatch.setattr(datasets, "MNIST_HASHES", hashes)
     return path
-
-
-@pytest.fixture
-def check(tiny_mnist):
-    return sources.has_hash(sources.sha256(tiny_mnist.read_bytes()))
 
 
 @pytest.fixture
@@ -96,73 +91,69 @@ def server(tiny_mnist):
         running.shutdown()
 
 
-def batches(data, step, n):
-    return [batch.numpy() for batch in data.from_step(step).take(n)]
-
-
-def test_batches_are_full_float32_and_in_range():
-    for batch in batches(toy.data(), 0, 20):
-        assert batch.shape == (8, 28, 28, 1)
-        assert batch.dtype == np.float32
-        assert batch.min() >= -1
-        assert batch.max() <= 1
-
-
-def test_values_are_the_images():
-    data = toy.data()
-    batch = batches(data, 0, 1)[0]
-    known = {image.tobytes() for image in data.images}
-    back = np.rint((batch + 1) * 127.5).astype("uint8")
-    assert all(image.tobytes() in known for image in back)
-    assert {0, 255} <= set(back.ravel().tolist())
-
-
-def test_order_depends_on_seed_and_step_alone():
-    straight = batches(toy.data(), 0, 20)
-    for step in (1, 5, 6, 7, 13):  # within an epoch of six batches, at its end, after it
-        for a, b in zip(straight[step:], batches(toy.data(), step, 20 - step), strict=True):
-            np.testing.assert_array_equal(a, b)
-    assert not np.array_equal(straight[0], batches(toy.data(seed=4), 0, 1)[0])
-
-
-def test_no_tuning_thread_delays_the_end_of_a_training():
-    """The iterator's destructor waited for that thread: 58 seconds after 205 of training."""
-    assert toy.data().from_step(0).options().autotune.enabled is False
-
-
-def test_an_epoch_shows_no_image_twice_and_epochs_differ():
-    epochs = [np.concatenate(batches(toy.data(), 6 * e, 6)) for e in range(2)]
-    seen = [[image.tobytes() for image in epoch] for epoch in epochs]
-    assert [len(set(images)) for images in seen] == [48, 48]
-    assert seen[0] != seen[1]
-
-
-def test_mnist_is_never_held_twice_as_floats(no_network):
-    images = np.zeros((60000, 28, 28, 1), "uint8")
-    data = datasets.ImageData(
-        name="zeros",
-        standin=False,
-        batch_size=64,
-        seed=0,
-        images=images,
-        labels=np.zeros(60000, "int64"),
-    )
-    next(iter(data.from_step(0)))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in itertools.islice(data.from_step(900), 100):
-        pass
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < 100_000  # kB; one float copy is 188,000
-    assert data.images.dtype == np.uint8
-
-
 def test_data_dir_comes_first(tiny_mnist, monkeypatch, no_network, capsys):
     monkeypatch.setenv("DATA_DIR", str(tiny_mnist.parent))
     data = datasets.mnist(10)
     assert (data.name, data.standin, data.images.shape) == ("MNIST", False, (100, 28, 28, 1))
     assert data.labels.shape == (100,)
+    assert data.classes == tuple("0123456789")
+    images, labels = next(iter(datasets.mnist(10, labels=True).from_step()))
+    assert (images.shape, labels.shape) == ((10, 28, 28, 1), (10,))
     assert len(datasets.mnist(10, split="test").images) == 20
     assert "MNIST, 100 images" in capsys.readouterr().out
+
+
+@contextlib.contextmanager
+def serving(folder):
+    """Serve the files of a folder; give their address."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+
+
+@pytest.mark.parametrize("pack", [np.savez, np.savez_compressed])
+def test_a_fetched_archive_is_checked_by_its_arrays(tiny_mnist, empty_cache, monkeypatch, pack):
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    with np.load(tiny_mnist) as file:
+        arrays = dict(file)
+    pack(tiny_mnist, **dict(reversed(arrays.items())))
+    with serving(tiny_mnist.parent) as url:
+        monkeypatch.setattr(datasets, "MNIST_URLS", (f"{url}/mnist.npz",))
+        fetched = datasets.mnist(10)
+    assert not fetched.standin
+    np.testing.assert_array_equal(fetched.images[..., 0], arrays["x_train"])
+
+
+@pytest.mark.skipif(not REAL, reason="DATA_DIR holds no mnist.npz")
+def test_the_real_archive_is_fetched_however_it_is_packed(empty_cache, monkeypatch):
+    here = datasets.mnist()
+    monkeypatch.delenv("DATA_DIR")
+    with serving(REAL.parent) as url:
+        monkeypatch.setattr(datasets, "MNIST_URLS", (f"{url}/mnist.npz",))
+        fetched = datasets.mnist()
+    assert not fetched.standin
+    assert fetched.identity() == here.identity()
+    assert fetched.identity() != datasets.mnist(split="test").identity()
+
+
+def test_only_what_cannot_be_downloaded_has_a_standin(monkeypatch, capsys):
+    def unavailable():
+        raise sources.UnavailableError("It is not there.")
+
+    def full():
+        raise OSError(28, "No space left on device")
+
+    found = sources.or_standin("numbers", unavailable, lambda: [1, 2])
+    assert found == ("STAND-IN for numbers", [1, 2], True)
+    assert "numbers could not be had, so a stand-in is used. It is not" in capsys.readouterr().out
+    assert sources.or_standin("numbers", lambda: [3], lambda: [1]) == ("numbers", [3], False)
+    with pytest.raises(OSError, match="No space left"):
+        sources.or_standin("numbers", full, lambda: [1, 2])
+    monkeypatch.setenv("STANDIN", "never")
+    with pytest.raises(FileNotFoundError, match=r"numbers was not found and STANDIN=never\. It is"):
+        sources.or_standin("numbers", unavailable, lambda: [1, 2])
 
 
 def test_download_then_cache(server, empty_cache, monkeypatch):
@@ -190,9 +181,10 @@ def test_download_then_cache(server, empty_cache, monkeypatch):
         ("stall", 1, "timed out"),
     ],
 )
-def test_a_mirror_steps_in(server, empty_cache, monkeypatch, tiny_mnist, check, bad, times, words):
+def test_a_mirror_steps_in(server, empty_cache, monkeypatch, tiny_mnist, bad, times, words):
     url, asked = server
     monkeypatch.delenv("DATA_DIR", raising=False)
+    check = sources.has_hash(sources.sha256(tiny_mnist.read_bytes()))
     urls = [f"{url}/{bad}", f"{url}/mnist.npz"]
     with pytest.raises(OSError, match=words):
         sources.download("mnist.npz", urls[:1], check, timeout=0.5)
@@ -217,35 +209,31 @@ def test_ways_to_send_a_file(server, empty_cache, monkeypatch, tiny_mnist, way):
     lost="nothing",
 )
 def test_what_a_killed_process_left_is_not_taken_for_the_file(
-    server, empty_cache, monkeypatch, tiny_mnist, check
+    server, empty_cache, monkeypatch, tiny_mnist
 ):
     monkeypatch.delenv("DATA_DIR", raising=False)
     empty_cache.mkdir(parents=True)
     (empty_cache / "mnist.npz").write_bytes(tiny_mnist.read_bytes()[:1000])
+    check = sources.has_hash(sources.sha256(tiny_mnist.read_bytes()))
     path = sources.download("mnist.npz", [f"{server[0]}/mnist.npz"], check)
     assert path.read_bytes() == tiny_mnist.read_bytes()
 
 
 @pytest.mark.fault("download: two processes at once", "fetched once", lost="nothing")
-def test_two_processes_fetch_a_file_once(server, empty_cache, monkeypatch, check):
-    """This one, and another that begins as soon as it is asked to."""
+def test_two_processes_fetch_a_file_once(server, tmp_path, tiny_mnist):
     url, asked = server
-    monkeypatch.delenv("DATA_DIR", raising=False)
     script = (
-        "import sys\nfrom utils import sources\nprint('ready', flush=True)\nsys.stdin.readline()\n"
-        f"print(sources.download('mnist.npz', [{url + '/slow'!r}], lambda path: None))"
+        f"from utils import sources; print(chr(10), sources.download('f.npz', [{url + '/slow'!r}], "
     )
-    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    environment = os.environ | {"KERAS_HOME": KERAS_HOME}
-    command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, env=environment, cwd=ROOT, **options) as other:
-        assert other.stdout.readline() == "ready\n"
-        other.stdin.write("go\n")
-        other.stdin.flush()
-        path = sources.download("mnist.npz", [f"{url}/slow"], check)
-        assert other.communicate()[0].splitlines()[-1] == str(path)
+    script += f"sources.has_hash({sources.sha256(tiny_mnist.read_bytes())!r})))"
+    environment = {k: v for k, v in os.environ.items() if k != "DATA_DIR"}
+    environment |= {"KERAS_HOME": str(tmp_path)}
+    options = {"stdout": subprocess.PIPE, "text": True, "env": environment}
+    both = [subprocess.Popen([sys.executable, "-c", script], **options) for _ in range(2)]
+    paths = {running.communicate()[0].splitlines()[-1].strip() for running in both}
     assert asked == ["/slow"]
-    check(path)
+    assert Path(paths.pop()).read_bytes() == tiny_mnist.read_bytes()
+    assert not paths
 
 
 @pytest.mark.fault(

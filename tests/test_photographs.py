@@ -1,11 +1,13 @@
 """photographs: what lies in a folder or an archive is used correctly or skipped by name."""
 
+import contextlib
 import hashlib
 import io
-import mmap
 import pathlib
 import resource
 import struct
+import subprocess
+import sys
 import warnings
 import zipfile
 import zlib
@@ -15,6 +17,8 @@ import pytest
 from PIL import Image
 
 from utils import photographs
+from utils.options import ROOT
+from utils.topics import superresolution
 
 
 def encoded(mode="RGB", size=(12, 8), ending="png", **options):
@@ -183,33 +187,106 @@ def test_nothing_usable_is_an_error(tmp_path, record_property):
         photographs.find(tmp_path / "nowhere")
 
 
-def mapped(array):
-    """Return the map of a file that an array lies in, or None."""
-    while array is not None and not isinstance(array, mmap.mmap):
-        array = getattr(array, "base", None)
-    return array
+def test_pixels_know_their_files_and_what_is_made_of_them_does_not(folder):
+    images = photographs.load(folder, 16)
+    assert images.names == ("a.JPG", "b.png", "deep/er/c.jpeg")
+    for other in (images[:2], images + 1, images.copy(), np.asarray(images)):
+        assert getattr(other, "files", "") == ""
+    found = photographs.originals(folder)
+    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in found}
+    assert {name: image.files for name, image in found.items()} == hashes
+    assert images.files == hashlib.sha256("".join(hashes.values()).encode()).hexdigest()
 
 
-def test_a_set_lies_in_one_file_and_is_what_its_files_hold(folder, monkeypatch):
-    monkeypatch.setattr(photographs, "AT_ONCE", 2)
-    images, whole = photographs.load(folder, 16), photographs.originals(folder)
-    assert mapped(images)
-    assert len({id(mapped(x)) for x in whole.values()}) == 1
-    assert mapped(whole["b.png"])
-    assert images.names == tuple(whole) == tuple(photographs.find(folder))
-    for image, (name, original) in zip(images, whole.items(), strict=True):
-        decoded = photographs.decode((folder / name).read_bytes())
-        np.testing.assert_array_equal(original, decoded)
-        np.testing.assert_array_equal(image, decoded.resize((16, 16), Image.Resampling.BICUBIC))
-        assert original.files == hashlib.sha256((folder / name).read_bytes()).hexdigest()
+def test_greyscale_is_the_luma_of_the_colours(folder):
+    colours, grey = photographs.load(folder, 16), photographs.load(folder, 16, grey=True)
+    expected = [np.asarray(Image.fromarray(np.asarray(x)).convert("L")) for x in colours]
+    np.testing.assert_array_equal(grey[..., 0], expected)
 
 
-@pytest.mark.fault("temporary folder full", "refused in a sentence", lost="nothing")
-def test_a_full_temporary_folder_is_named(folder):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """1,100 small photographs of two sizes."""
+    folder = tmp_path_factory.mktemp("many")
+    for i in range(1100):
+        size = (9, 12 if i % 2 else 14)
+        Image.new("L", size, i % 251).save(folder / f"{i:04d}.bmp")
+    return folder
+
+
+@contextlib.contextmanager
+def limited(what, size):
+    before = resource.getrlimit(what)
+    resource.setrlimit(what, (size, before[1]))
     try:
-        with pytest.raises(OSError, match=r"temporary folder.*File too large.*set TMPDIR"):
-            photographs.load(folder, 100)
+        yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        resource.setrlimit(what, before)
+
+
+def open_files():
+    return len(list(pathlib.Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.fault(
+    "1,100 photographs, and 64 more files may be opened", "used; one descriptor", lost="nothing"
+)
+def test_a_thousand_photographs_need_one_open_file(many):
+    before = open_files()
+    with limited(resource.RLIMIT_NOFILE, before + 64):
+        found = photographs.originals(many)
+        assert open_files() <= before + 1
+        images = photographs.load(many, 8)
+        assert open_files() <= before + 2
+        assert len(found) == len(images) == 1100
+        for i, (name, photo) in enumerate(found.items()):
+            assert name == f"{i:04d}.bmp"
+            assert photo.shape == (12 if i % 2 else 14, 9, 3)
+            assert (photo == i % 251).all()
+            assert (images[i] == i % 251).all()
+
+
+@pytest.mark.fault(
+    "temporary folder full while photographs are decoded", "stops in a sentence", lost="nothing"
+)
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_a_full_temporary_folder_is_named(many, size, capsys):
+    for load in (lambda: photographs.load(many, 32), lambda: photographs.originals(many)):
+        with (
+            limited(resource.RLIMIT_FSIZE, size),
+            pytest.raises(OSError, match=r"do not fit into the temporary folder.*set TMPDIR"),
+        ):
+            load()
+
+
+def test_a_full_temporary_folder_gets_no_standin(many, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", str(many.parent))
+    (many.parent / "Set5").symlink_to(many)
+    monkeypatch.setattr(photographs.tempfile, "TemporaryFile", no_folder)
+    with pytest.raises(OSError, match=r"do not fit into the temporary folder.*No usable temporary"):
+        superresolution.benchmark("Set5")
+
+
+def no_folder():
+    raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+
+def test_photographs_take_no_memory(tmp_path):
+    """Their pixels are pages of a file, which the system can take back."""
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        pixels = rng.integers(0, 256, (1000, 1000, 3)).astype("uint8")
+        Image.fromarray(pixels).save(tmp_path / f"{i}.bmp")
+    script = (
+        "from pathlib import Path\nfrom utils import photographs\n"
+        "status = Path('/proc/self/status')\n"
+        "own = lambda: int(status.read_text().split('RssAnon:')[1].split()[0])\n"
+        f"photographs.load({str(tmp_path / '0.bmp')!r}, 1000)\nbefore = own()\n"
+        f"found = photographs.originals({str(tmp_path)!r})\n"
+        f"images = photographs.load({str(tmp_path)!r}, 1000)\n"
+        "sum(int(x.sum()) for x in found.values()), int(images[::7].sum())\n"
+        "print((own() - before) // 1000)"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 120  # MB, for 16 at once; the pixels are 240

@@ -3,17 +3,18 @@
 import zipfile
 from collections import Counter
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
+from utils import evaluation
 from utils.topics import pairs
 
 
 def numbered(n, side=18):
     """Images of one grey each, so that a batch tells which they are."""
-    greys = np.arange(n, dtype="uint8")[:, None, None, None]
-    return np.broadcast_to(greys, (n, side, side, 3)).copy()
+    return np.broadcast_to(np.arange(n, dtype="uint8")[:, None, None, None], (n, side, side, 3))
 
 
 def seen(data, start, n):
@@ -24,12 +25,14 @@ def seen(data, start, n):
 
 
 def data(n_a=7, n_b=12, batch=1, seed=5):
-    return unpaired("numbers", numbered(n_a), numbered(n_b), batch, seed)
-
-
-def unpaired(name, a, b, batch=1, seed=0):
     return pairs.UnpairedData(
-        name=name, standin=False, batch_size=batch, seed=seed, a=a, b=b, image_size=16
+        name="numbers",
+        standin=False,
+        batch_size=batch,
+        seed=seed,
+        a=numbered(n_a),
+        b=numbered(n_b),
+        image_size=16,
     )
 
 
@@ -62,7 +65,9 @@ def test_batches_go_on_where_a_run_stopped():
 def test_images_are_cut_and_flipped_anew_in_each_epoch():
     ramp = np.arange(18, dtype="uint8") * 10
     image = np.broadcast_to((ramp[:, None] + ramp)[None, ..., None], (1, 18, 18, 3))
-    source = unpaired("ramp", image, image)
+    source = pairs.UnpairedData(
+        name="ramp", standin=False, batch_size=1, seed=0, a=image, b=image, image_size=16
+    )
     pictures = [a.numpy()[0] for a, _ in source.from_step(0).take(40)]
     assert pictures[0].shape == (16, 16, 3)
     assert pictures[0].dtype == np.float32
@@ -128,35 +133,6 @@ def test_own_folders(data_dir):
         pairs.folder_pair(folder / "nowhere", folder / "trainB", 64)
 
 
-def test_other_images_in_folders_of_the_same_name_are_other_data(data_dir):
-    write_archive(data_dir / "horse2zebra.zip", COUNTS)
-    with zipfile.ZipFile(data_dir / "horse2zebra.zip") as archive:
-        archive.extractall(data_dir)
-    folders = data_dir / "horse2zebra" / "trainA", data_dir / "horse2zebra" / "trainB"
-
-    def contents():
-        found = pairs.folder_pair(*folders, 32).identity()
-        return found["a"]["files"], found["b"]["files"]
-
-    before = contents()
-    assert contents() == before
-    next(folders[0].iterdir()).unlink()
-    after = contents()
-    assert after[0] not in before
-    assert after[1] == before[1]
-
-
-def test_other_images_in_place_of_the_published_ones_are_other_data(data_dir):
-    write_archive(data_dir / "horse2zebra.zip", COUNTS)
-    before = pairs.horse2zebra(32)
-    write_archive(data_dir / "horse2zebra.zip", COUNTS, grey_of=lambda i: i + 100)
-    after = pairs.horse2zebra(32)
-    assert before.name == after.name
-    for kind in "a", "b":
-        assert before.identity()[kind]["shape"] == after.identity()[kind]["shape"]
-        assert before.identity()[kind] != after.identity()[kind]
-
-
 def test_only_the_published_content_passes_as_a_download(data_dir):
     path = data_dir / "other.zip"
     write_archive(path, COUNTS)
@@ -190,3 +166,29 @@ def test_wrong_arguments_are_named(monkeypatch, arguments, words):
     monkeypatch.setenv("STANDIN", "always")
     with pytest.raises(ValueError, match=words):
         pairs.horse2zebra(**arguments)
+
+
+def test_a_translation_and_back(capsys):
+    """Dark photographs become bright ones, 255 - v, as far from other bright ones as the floor."""
+    dark = np.random.default_rng(0).integers(0, 100, (160, 3, 4, 3)).astype("uint8")
+    bright = 255 - np.random.default_rng(1).integers(0, 100, (40, 3, 4, 3)).astype("uint8")
+    features = keras.Sequential([keras.Input((3, 4, 3)), keras.layers.Flatten()], name="pixels")
+    judge = evaluation.Evaluation(features, 255 - dark[40:], bright)
+    invert, keep = (
+        keras.Sequential([keras.Input((3, 4, 3)), keras.layers.Rescaling(s)]) for s in (-1, 1)
+    )
+    way = pairs.Translation("dark to bright", dark[:40], invert, invert, judge)
+    photos, made, returned = way([3, 5])
+    np.testing.assert_array_equal(photos, dark[[3, 5]])
+    np.testing.assert_array_equal(made, 255 - photos)
+    np.testing.assert_array_equal(returned, photos)
+    assert abs(way.score()) < 0.05
+    found = way.report()
+    assert found["cycle error"] == 0
+    assert found["untouched"]["kernel distance"] > 20 * abs(found["kernel distance"])
+    assert found["floor"].keys() == {"Fréchet distance", "kernel distance", "kernel distance ±"}
+    assert "dark to bright, features of pixels" in capsys.readouterr().out
+    nothing = pairs.Translation("dark to bright", dark[:40], keep, invert, judge)
+    assert nothing.score() == pytest.approx(1)
+    expected = np.abs(255 - 2.0 * dark[:40]).mean()
+    assert nothing.report()["cycle error"] == pytest.approx(expected)

@@ -59,8 +59,13 @@ class Dataset:
         for field in dataclasses.fields(self):
             _lock(getattr(self, field.name))
 
-    def order(self, start: int) -> tf.data.Dataset:
-        """Return which items come, without end: indices, or tuples of them, from a place on."""
+    def order(self, start: int, size: int) -> tf.data.Dataset:
+        """Return which items come, without end: `size` indices at a time, or tuples of such.
+
+        Args:
+            start: place of the first; items that were seen before.
+            size: a divisor of batch_size.
+        """
         raise NotImplementedError
 
     def load(self, indices: Any, places: tf.Tensor) -> Any:
@@ -102,8 +107,7 @@ class Dataset:
             return self.load(indices, places)
 
         numbers = tf.data.Dataset.range(step * replicas, tf.int64.max)
-        indices = self.order(step * self.batch_size).batch(size, drop_remainder=True)
-        parts = tf.data.Dataset.zip(numbers, indices)
+        parts = tf.data.Dataset.zip(numbers, self.order(step * self.batch_size, size))
         if len(own) < replicas:
             parts = parts.filter(is_own)
         options = tf.data.Options()
@@ -174,19 +178,20 @@ def _lock(value: Any) -> None:
             _lock(item)
 
 
-def order_of(n: int, used: int, seed: int, start: int) -> tf.data.Dataset:
-    """Return the endless order of n images, from a place on; each pass shows `used` of them.
+def order_of(n: int, used: int, seed: int, start: int, size: int) -> tf.data.Dataset:
+    """Return the endless order of n images, from a place on, `size` indices at a time.
 
-    A pass is a permutation that depends on (seed, pass) alone.
+    Each pass shows `used` of them. It is a permutation that depends on (seed, pass) alone.
     """
+    first, done = divmod(start, used)
 
-    def one_pass(number: tf.Tensor) -> tf.data.Dataset:
+    def one_pass(number: tf.Tensor) -> tf.Tensor:
         both = [tf.constant(seed, tf.int64), number]
         shuffled = tf.random.experimental.stateless_shuffle(tf.range(n), both)
-        return tf.data.Dataset.from_tensor_slices(shuffled[:used])
+        return shuffled[tf.where(number == first, done, 0) : used]
 
-    number, done = divmod(start, used)
-    return tf.data.Dataset.range(number, tf.int64.max).flat_map(one_pass).skip(done)
+    passes = tf.data.Dataset.range(first, tf.int64.max).map(one_pass)
+    return passes.rebatch(size, drop_remainder=True)
 
 
 def in_python(function: Callable, inputs: Sequence[tf.Tensor], types: Any) -> Any:
@@ -264,9 +269,9 @@ class ImageData(Dataset):
         """Number of full batches in one pass over the images."""
         return len(self.images) // self.batch_size
 
-    def order(self, start: int) -> tf.data.Dataset:
+    def order(self, start: int, size: int) -> tf.data.Dataset:
         used = self.steps_per_epoch * self.batch_size
-        return order_of(len(self.images), used, self.seed, start)
+        return order_of(len(self.images), used, self.seed, start, size)
 
     def load(
         self, indices: tf.Tensor, places: tf.Tensor

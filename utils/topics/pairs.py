@@ -57,9 +57,11 @@ class UnpairedData(datasets.Dataset):
         """Number of batches in which every image of the longer kind was seen."""
         return -(-max(len(self.a), len(self.b)) // self.batch_size)
 
-    def order(self, start: int) -> tf.data.Dataset:
-        order_a = datasets.order_of(len(self.a), len(self.a), 2 * self.seed, start)
-        order_b = datasets.order_of(len(self.b), len(self.b), 2 * self.seed + 1, start)
+    def order(self, start: int, size: int) -> tf.data.Dataset:
+        n_a = len(self.a)
+        n_b = len(self.b)
+        order_a = datasets.order_of(n_a, n_a, 2 * self.seed, start, size)
+        order_b = datasets.order_of(n_b, n_b, 2 * self.seed + 1, start, size)
         return tf.data.Dataset.zip(order_a, order_b)
 
     def load(

@@ -240,9 +240,9 @@ class Crops(datasets.Dataset):
     photographs: Sequence[np.ndarray]
     size: int
 
-    def order(self, start: int) -> tf.data.Dataset:
+    def order(self, start: int, size: int) -> tf.data.Dataset:
         n = len(self.photographs)
-        return datasets.order_of(n, n, self.seed, start)
+        return datasets.order_of(n, n, self.seed, start, size)
 
     def load(self, indices: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         def pairs(indices: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
