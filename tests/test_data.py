@@ -220,20 +220,26 @@ def test_what_a_killed_process_left_is_not_taken_for_the_file(
 
 
 @pytest.mark.fault("download: two processes at once", "fetched once", lost="nothing")
-def test_two_processes_fetch_a_file_once(server, tmp_path, tiny_mnist):
+def test_two_processes_fetch_a_file_once(server, empty_cache, monkeypatch, tiny_mnist):
+    """This one, and another that begins when it is asked to."""
     url, asked = server
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    expected = sources.sha256(tiny_mnist.read_bytes())
     script = (
-        f"from utils import sources; print(chr(10), sources.download('f.npz', [{url + '/slow'!r}], "
+        "import sys\nfrom utils import sources\nprint('ready', flush=True)\nsys.stdin.readline()\n"
+        f"check = sources.has_hash({expected!r})\n"
+        f"print(chr(10), sources.download('f.npz', [{url + '/slow'!r}], check), sep='')"
     )
-    script += f"sources.has_hash({sources.sha256(tiny_mnist.read_bytes())!r})))"
-    environment = {k: v for k, v in os.environ.items() if k != "DATA_DIR"}
-    environment |= {"KERAS_HOME": str(tmp_path)}
-    options = {"stdout": subprocess.PIPE, "text": True, "env": environment}
-    both = [subprocess.Popen([sys.executable, "-c", script], **options) for _ in range(2)]
-    paths = {running.communicate()[0].splitlines()[-1].strip() for running in both}
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    environment = os.environ | {"KERAS_HOME": KERAS_HOME}
+    with subprocess.Popen([sys.executable, "-c", script], env=environment, **options) as other:
+        assert other.stdout.readline() == "ready\n"
+        other.stdin.write("go\n")
+        other.stdin.flush()
+        path = sources.download("f.npz", [f"{url}/slow"], sources.has_hash(expected))
+        assert other.communicate()[0].splitlines()[-1] == str(path)
     assert asked == ["/slow"]
-    assert Path(paths.pop()).read_bytes() == tiny_mnist.read_bytes()
-    assert not paths
+    assert path.read_bytes() == tiny_mnist.read_bytes()
 
 
 @pytest.mark.fault(
