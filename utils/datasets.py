@@ -32,6 +32,7 @@ MNIST_HASHES = {  # of the arrays: archives of the same arrays can differ
     "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
     "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
 }
+REST = 0.3  # seconds without a call, after which a thread is taken to have made its batches
 _at_rest_since: dict[int, float] = {}  # seconds, by thread that has called Python; see `in_python`
 
 
@@ -218,12 +219,13 @@ def in_python(function: Callable, inputs: Sequence[tf.Tensor], types: Any) -> An
 def _let_calls_end() -> None:
     """Let the threads of unfinished batches come to rest before Python ends.
 
-    They make two batches ahead and then rest. One that calls a Python that has ended would hang,
-    and the process with it.
+    They make two batches ahead and then rest. One that calls Python after its end would hang, and
+    the process with it.
     """
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        if all(since < time.monotonic() - 0.1 for since in list(_at_rest_since.values())):
+        now = time.monotonic()
+        if all(now - since > REST for since in list(_at_rest_since.values())):
             return
         time.sleep(0.01)
 
