@@ -22,6 +22,7 @@ import tensorflow as tf
 from utils import photographs, sources
 from utils.options import at_least, one_of
 
+IN_GRAPH = 2**27  # bytes; MNIST has 47 million
 MNIST_URLS = (
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
     "https://s3.amazonaws.com/img-datasets/mnist.npz",
@@ -231,8 +232,10 @@ def _let_calls_end() -> None:
 
 
 def gather(array: np.ndarray, indices: tf.Tensor) -> tf.Tensor:
-    """Return items of an array that stays where it is: no copy of it becomes part of a graph."""
+    """Return items of an array. A small one is copied into the graph, a large one stays outside."""
     array = np.asarray(array)
+    if array.nbytes <= IN_GRAPH:
+        return tf.gather(tf.constant(array), indices)
     found = in_python(lambda chosen: array[chosen], [indices], array.dtype)
     return tf.ensure_shape(found, (*indices.shape, *array.shape[1:]))
 
