@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from utils import images, panel, record
-from utils.panel import CROSS_ENTROPY, LEAST_SQUARES, WASSERSTEIN
+from utils.panel import CROSS_ENTROPY, HINGE, LEAST_SQUARES, WASSERSTEIN
 
 ROW = {"round": 1, "step": 600, "seconds": 65.0}
 
@@ -29,6 +29,7 @@ HEALTHY = [
     (LEAST_SQUARES, {"d_loss": 0.2, "g_loss": 0.3, "d_real": 0.7, "d_fake": 0.3, "diversity": 0.9}),
     (WASSERSTEIN, {"d_loss": -9.0, "g_loss": 3.0, "d_real": 6.0, "d_fake": -3.0}),
     (WASSERSTEIN, {"d_loss": -80.0, "g_loss": 250.0, "d_real": 300.0, "d_fake": 220.0}),
+    (HINGE, {"d_loss": 0.4, "g_loss": 2.0, "d_real": 2.0, "d_fake": -2.0}),
     (CROSS_ENTROPY, {"mse": 0.01}),  # no game at all
 ]
 BROKEN = [
@@ -36,6 +37,7 @@ BROKEN = [
     (LEAST_SQUARES, {"d_loss": 21.0}, "diverged"),
     (CROSS_ENTROPY, {"g_loss": 101.0}, "diverged"),
     (WASSERSTEIN, {"d_loss": -2e4}, "diverged"),
+    (HINGE, {"d_loss": 25.0}, "diverged"),
     (CROSS_ENTROPY, {"diversity": 0.4}, "collapsed"),
     (WASSERSTEIN, {"d_real": 6.0, "d_fake": -3.0, "diversity": 0.4}, "collapsed"),
     (CROSS_ENTROPY, {"d_real": 0.999, "d_fake": 0.001}, "saturated"),
@@ -125,13 +127,16 @@ def test_a_notebook_has_one_output_that_renews_itself(progress, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("game", "lines"), [(CROSS_ENTROPY, 3), (WASSERSTEIN, 1)], ids=["GAN", "Wasserstein"]
+    ("game", "lines"),
+    [(CROSS_ENTROPY, 3), (HINGE, 2), (WASSERSTEIN, 1)],
+    ids=["GAN", "hinge", "Wasserstein"],
 )
 def test_curves_have_a_dashed_line_where_the_game_has_one(game, lines):
     rows = history(2, d_loss=1.0, d_real=0.6, d_fake=0.4, diversity=1.0)
     assert panel.curves(rows, game).count("stroke-dasharray") == lines
     assert panel.curves(rows[:1], game) == ""
-    assert ("1.39" in panel.curves(rows, game)) == (game == CROSS_ENTROPY)
+    assert ("1.39, D always says ½" in panel.curves(rows, game)) == (game == CROSS_ENTROPY)
+    assert ("2.00, D knows nothing" in panel.curves(rows, game)) == (game == HINGE)
 
 
 def test_a_panel_times_the_steps_but_the_first(progress, monkeypatch, capsys):

@@ -33,18 +33,26 @@ class Game:
     """What two networks play for, so that the panel knows what is healthy.
 
     Attributes:
-        kind: "cross-entropy", "least squares" or "wasserstein". A critic of the last kind
-            answers with any number, so that no answer is certain.
         balance: the d_loss of a discriminator that knows nothing, None where there is no such.
+        probabilities: D(x) and D(G(z)) lie between 0 and 1, so that D can be certain and 1/2 is
+            the middle. A critic that answers with any number is never certain.
+        large: a d_loss beyond which the training has diverged.
     """
 
-    kind: str
     balance: float | None
+    probabilities: bool = True
+    large: float = 20.0
+
+    @property
+    def ignorance(self) -> str:
+        """What a discriminator does that knows nothing."""
+        return "D always says ½" if self.probabilities else "D knows nothing"
 
 
-CROSS_ENTROPY = Game("cross-entropy", math.log(4))
-LEAST_SQUARES = Game("least squares", 0.25)  # with the factors of 1/2 and targets 0 and 1
-WASSERSTEIN = Game("wasserstein", None)
+CROSS_ENTROPY = Game(math.log(4))
+LEAST_SQUARES = Game(0.25)  # with the factors of 1/2 and targets 0 and 1
+HINGE = Game(2.0, probabilities=False)
+WASSERSTEIN = Game(None, probabilities=False, large=1000.0)
 
 
 @dataclass
@@ -139,8 +147,7 @@ def health(history: History, game: Game = CROSS_ENTROPY) -> str:
     Args:
         history: of the Trainer. Looked at are, where there are such columns, the last three
             rounds' losses, diversity of the samples (1 for real images), D(x) and D(G(z)).
-        game: what is played. The loss of a Wasserstein critic may be large, and its answers
-            are never certain.
+        game: what is played.
     """
     last = history[-3:]
     if len(last) < 3:
@@ -149,13 +156,13 @@ def health(history: History, game: Game = CROSS_ENTROPY) -> str:
     def always(name: str, wrong: Callable[[float], bool]) -> bool:
         return all(name in row and wrong(row[name]) for row in last)
 
-    large = 1000.0 if game.kind == "wasserstein" else 20.0
-    if always("d_loss", lambda v: abs(v) > large) or always("g_loss", lambda v: abs(v) > 5 * large):
+    d_loss_is_large = always("d_loss", lambda v: abs(v) > game.large)
+    if d_loss_is_large or always("g_loss", lambda v: abs(v) > 5 * game.large):
         return "The losses have grown very large: the training looks diverged."
     if always("diversity", lambda v: v < 0.5) and last[0]["step"] >= YOUNG:
         return "The samples look alike: the generator looks collapsed."
     sure = always("d_real", lambda v: v > 0.99) and always("d_fake", lambda v: v < 0.01)
-    if sure and game.kind != "wasserstein":
+    if sure and game.probabilities:
         return "D is always sure and always right: G may hardly learn from it (saturated)."
     return ""
 
@@ -332,9 +339,9 @@ def check(callbacks: Sequence[keras.callbacks.Callback]) -> None:
 
 def curves(history: History, game: Game = CROSS_ENTROPY) -> str:
     """Draw d_loss with its balance, D(x) with D(G(z)), and diversity, as small SVG pictures."""
-    middle = None if game.kind == "wasserstein" else 0.5
+    middle = 0.5 if game.probabilities else None
     drawn = (
-        _curve(history, ("d_loss",), game.balance, ", D always says ½"),
+        _curve(history, ("d_loss",), game.balance, f", {game.ignorance}"),
         _curve(history, ("d_real", "d_fake"), middle, ""),
         _curve(history, ("diversity",), 1.0, ", real images"),
     )
@@ -389,7 +396,7 @@ def plot(
             values = [row[name] for row in rows]
             axes.plot(steps, values, marker=".", label=LABELS.get(name, name))
         if "d_loss" in names and game.balance is not None:
-            axes.axhline(game.balance, color="gray", linestyle="--", label="D always says ½")
+            axes.axhline(game.balance, color="gray", linestyle="--", label=game.ignorance)
         if "score" in names and max(values, default=0) > 10 * min(values, default=0) > 0:
             axes.set_yscale("log")
         axes.set_xlabel("step")

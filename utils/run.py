@@ -40,8 +40,10 @@ State = dict[str, np.ndarray]
 
 def shown(path: Path) -> str:
     """Return a path as messages print it: from the output folder or the project on."""
-    base = output_dir().parent if path.is_relative_to(output_dir()) else ROOT
-    return path.relative_to(base).as_posix()
+    for base, within in ((output_dir().parent, output_dir()), (ROOT, ROOT)):
+        if path.is_relative_to(within):
+            return path.relative_to(base).as_posix()
+    return path.as_posix()
 
 
 def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:

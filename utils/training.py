@@ -1,4 +1,17 @@
-"""Trainer: runs a training step in rounds. What a round has saved is never lost."""
+"""Trainer: runs a training step in rounds. What a round has saved is never lost.
+
+What `fit` does beside the step, and where it stands:
+    traces the step once and takes its print, so that it knows what run this is  (fingerprint)
+    finds the run's folder and locks it, and goes on from its last round          (run)
+    opens the record of the lesson instead, at `long`, where it is of this run    (record)
+    sets all variables: updates by hand since the Trainer was made are undone     (state)
+    moves the averaged networks after each update                                 (state)
+    at the end of a round stops at a NaN, draws the frame, in float32, measures
+    diversity and score, keeps the best averages, and saves all                   (here, run)
+    shows bar, curves and advice                                                  (panel)
+    cuts batches among several devices and takes the mean of their results        (device)
+Time for frames, scores and saving is not in a round's seconds.
+"""
 
 from __future__ import annotations
 
