@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import KERAS_HOME
-from utils import datasets, sources
+from utils import datasets, options, sources
 
 REAL = sources.in_data_dir("mnist.npz")
 
@@ -323,3 +323,19 @@ def test_images_of_your_own(tmp_path, capsys):
     assert "3 images" in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"batch_size=4: .* has 3 images"):
         datasets.folder(tmp_path, 16, batch_size=4)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: sources.in_data_dir("mnist.npz"),
+        options.output_dir,
+        lambda: datasets.folder("~nobody-of-this-name/a", 28),
+    ],
+    ids=["DATA_DIR", "OUTPUT_DIR", "folder"],
+)
+def test_the_home_of_nobody_is_named(call, monkeypatch):
+    for name in "DATA_DIR", "OUTPUT_DIR":
+        monkeypatch.setenv(name, "~nobody-of-this-name/b")
+    with pytest.raises(ValueError, match=r"~nobody-of-this-name/.: there is no such home"):
+        call()

@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from tools import pages
-from utils.options import OPTIONS, ROOT, option, output_dir
+from utils.options import OPTIONS, ROOT, expanded, option, output_dir
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -47,7 +47,7 @@ def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool =
         option(name)
     for name in ("DATA_DIR", "OUTPUT_DIR"):  # the kernel runs in another folder
         if os.environ.get(name):
-            os.environ[name] = str(Path(os.environ[name]).expanduser().resolve())
+            os.environ[name] = str(expanded(os.environ[name]).resolve())
     began, error = time.time(), ""
     page = pages.Page(lesson)
     client = page.client(_Headless)

@@ -20,7 +20,7 @@ import sklearn.datasets
 import tensorflow as tf
 
 from utils import photographs, sources
-from utils.options import at_least, one_of
+from utils.options import at_least, expanded, one_of
 
 IN_GRAPH = 2**27  # bytes; MNIST has 47 million
 MNIST_URLS = (
@@ -382,7 +382,7 @@ def folder(
         ValueError: a wrong argument, or no image that can be used.
         OSError: the temporary folder is full.
     """
-    source = Path(source).expanduser().resolve()
+    source = expanded(source).resolve()
     images = photographs.load(source, image_size, grey=grey)
     numbers, classes = classes_of(images.names, in_archive=source.is_file())
     print(f"Data: {source.stem}, {len(images):,} images")

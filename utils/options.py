@@ -49,6 +49,18 @@ def at_least(least: int, **values: int) -> None:
             raise ValueError(f"{name}={value!r}: take a whole number, {least} or more.")
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path with its "~" replaced by the home it stands for.
+
+    Raises:
+        ValueError: it is the home of nobody.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path}: there is no such home. Write the path in full.") from error
+
+
 def output_dir() -> Path:
     """Return the folder that runs write to: OUTPUT_DIR, else `outputs/` of the project."""
-    return Path(os.environ.get("OUTPUT_DIR") or ROOT / "outputs").expanduser().resolve()
+    return expanded(os.environ.get("OUTPUT_DIR") or ROOT / "outputs").resolve()

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from utils.options import at_least
+from utils.options import at_least, expanded
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 LARGEST = 2**26  # bytes of one file of an archive
@@ -134,7 +134,7 @@ def load(source: str | Path, size: int, under: str = "", grey: bool = False) -> 
         image = decode(data).resize((size, size), Image.Resampling.BICUBIC)
         return np.atleast_3d(np.asarray(image.convert("L") if grey else image))
 
-    source = Path(source).expanduser()
+    source = expanded(source)
     pixels, files = _stored(_prepared(find(source, under), prepare, source / under))
     images = pixels.reshape(len(files), *files[0].shape).view(Decoded)
     images.names = tuple(file.name for file in files)
@@ -169,7 +169,7 @@ def originals(
             raise ValueError(f"{image.shape[1]} x {image.shape[0]} is less than {smallest}")
         return np.atleast_3d(image)
 
-    source = Path(source).expanduser()
+    source = expanded(source)
     pixels, files = _stored(_prepared(find(source, under), prepare, source / under))
     found = {}
     start = 0

@@ -15,7 +15,7 @@ import filelock
 import keras
 import numpy as np
 
-from utils.options import option
+from utils.options import expanded, option
 
 T = TypeVar("T")
 ATTEMPTS = 2  # to get an intact file from one address
@@ -82,7 +82,7 @@ def in_data_dir(name: str) -> Path | None:
     given = os.environ.get("DATA_DIR")
     if not given:
         return None
-    folder = Path(given).expanduser().resolve()
+    folder = expanded(given).resolve()
     if not folder.is_dir():
         raise ValueError(f"DATA_DIR={given!r}: {folder} is not a folder. Correct or unset it.")
     path = folder / name
