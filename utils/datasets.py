@@ -22,7 +22,7 @@ import tensorflow as tf
 from utils import photographs, sources
 from utils.options import at_least, expanded, one_of
 
-IN_GRAPH = 2**27  # bytes; MNIST has 47 million
+COPIED = 2**27  # bytes; MNIST has 47 million
 MNIST_URLS = (
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
     "https://s3.amazonaws.com/img-datasets/mnist.npz",
@@ -232,10 +232,12 @@ def _let_calls_end() -> None:
 
 
 def gather(array: np.ndarray, indices: tf.Tensor) -> tf.Tensor:
-    """Return items of an array. A small one is copied into the graph, a large one stays outside."""
+    """Return items of an array; a small one is copied to a tensor, a large one stays outside."""
     array = np.asarray(array)
-    if array.nbytes <= IN_GRAPH:
-        return tf.gather(tf.constant(array), indices)
+    if array.nbytes <= COPIED:
+        with tf.init_scope():  # outside the graph, which would be slow to build with it inside
+            whole = tf.constant(array)
+        return tf.gather(whole, indices)
     found = in_python(lambda chosen: array[chosen], [indices], array.dtype)
     return tf.ensure_shape(found, (*indices.shape, *array.shape[1:]))
 
