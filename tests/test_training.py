@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from tests import toy
 from tests.test_run import damage
-from utils import datasets, device, panel, run, training
+from utils import datasets, device, fingerprint, panel, run, training
 
 INTERRUPTED = pytest.mark.fault(
     "interrupt (Ctrl-C), also in the first frame",
@@ -477,8 +477,6 @@ def renamed_loss(answers):
     ids=["function", "partial", "__call__", "lambda", "names", "Loss", "constants", "Layer"],
 )
 def test_what_computes_the_same_goes_on(unchanged, make):
-    from utils import fingerprint
-
     assert fingerprint.differences(unchanged, identity(make())) == []
 
 
@@ -533,8 +531,6 @@ def inside_cond(logits):
     ids=["number", "cond", "seed", "loaded", "frozen", "policy", "rate", "width", "constant"],
 )
 def test_what_computes_something_else_is_another_run(unchanged, make, words):
-    from utils import fingerprint
-
     assert words in ", ".join(fingerprint.differences(unchanged, identity(make())))
 
 
@@ -556,8 +552,6 @@ def changed_data(**changes):
     ids=lambda change: next(iter(change)),
 )
 def test_other_data_are_another_run(unchanged, change):
-    from utils import fingerprint
-
     found = fingerprint.differences(unchanged, known(changed_data(**change)))
     assert len(found) == 1
     assert found[0].startswith(f"the data's {next(iter(change))}")
@@ -584,7 +578,6 @@ def test_a_network_that_is_only_read_is_not_saved_and_counts_by_its_weights():
         frozen = network()
         keras.utils.set_random_seed(9)
         changing = network()
-        changing.optimizer = None
 
         def step(batch):
             loss = tf.reduce_mean(frozen(batch, training=True))
