@@ -166,9 +166,10 @@ def test_xla_is_a_constant_and_an_option(lesson, environment, precision, expecte
 # Several devices
 
 
-def page_trainer(lesson, seed=1):
+def page_trainer(lesson, batch, seed=1):
     """Return a Trainer of a page's own networks and step, without noise and Dropout."""
     page = pages.Page(lesson)
+    page.set(BATCH_SIZE=batch)
     zero = {"01_gan": ("DROPOUT", "DROPOUT_IN"), "02_dcgan": ("NOISE",)}[lesson]
     page.set(**dict.fromkeys(zero, 0.0))
     found = page.definitions(*pages.PARTS, "train_step")
@@ -190,8 +191,9 @@ def in_float64():
 
 def fifty_updates(lesson, monkeypatch):
     monkeypatch.setenv("STANDIN", "always")
-    trainer = page_trainer(lesson)
-    data = datasets.mnist({"01_gan": 64, "02_dcgan": 32}[lesson], seed=1)
+    batch = {"01_gan": 16, "02_dcgan": 8}[lesson]
+    trainer = page_trainer(lesson, batch)
+    data = datasets.mnist(batch, seed=1)
     trainer.fit(data, 2, 25, lambda: np.zeros((1, 28, 28, 1)))
     return trainer
 

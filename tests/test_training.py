@@ -4,11 +4,7 @@ import contextlib
 import csv
 import functools
 import json
-import os
 import resource
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import imageio.v3 as iio
@@ -17,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import toy
+from tests import processes, toy
 from tests.test_run import damage
 from utils import datasets, device, fingerprint, panel, run, training
 
@@ -122,24 +118,25 @@ def test_two_rounds_and_two_in_a_new_process_are_four(tmp_path):
     """
 
     def process(*runs):
-        command = [sys.executable, "-m", "tests.toy", *runs]
-        subprocess.run(command, check=True, cwd=Path(__file__).parent.parent)
+        begun = processes.start(toy.train_all, runs)
+        begun.join()
+        assert begun.exitcode == 0
 
-    def file(name, precision):
-        return str(tmp_path / f"{name} {precision}.npz")
-
-    def job(rounds, output, name, precision):
-        return f"{rounds},{tmp_path / output}{precision},{file(name, precision)},{precision}"
+    def job(rounds, folder, file, precision):
+        home = tmp_path / precision
+        home.mkdir(exist_ok=True)
+        return rounds, str(home / folder), str(home / f"{file}.npz"), precision
 
     precisions = "float32", "bfloat16"
     begin = [job(4, "straight", "straight", p) for p in precisions]
     process(*begin, *[job(2, "halves", "half", p) for p in precisions])
     process(*[job(4, "halves", "resumed", p) for p in precisions])
     for precision in precisions:
-        straight, resumed = (dict(np.load(file(n, precision))) for n in ("straight", "resumed"))
+        home = tmp_path / precision
+        straight, resumed = (dict(np.load(home / f"{n}.npz")) for n in ("straight", "resumed"))
         assert same(straight, resumed)
         assert sum(key.startswith("frame/") for key in resumed) == 5
-        with (tmp_path / f"halves{precision}/toy/smoke/history.csv").open() as opened:
+        with (home / "halves/toy/smoke/history.csv").open() as opened:
             rows = list(csv.DictReader(opened))
         assert [row["round"] for row in rows] == ["1", "2", "3", "4"]
         assert [row["step"] for row in rows] == ["5", "10", "15", "20"]
@@ -672,7 +669,7 @@ def test_a_callback_that_needs_a_model_is_refused_before_the_training():
     assert trainer.folder is None
 
 
-def test_a_page_piped_into_python_is_the_same_run(tmp_path):
+def test_a_page_piped_into_python_is_the_same_run(tmp_path, capsys):
     """No source of it can be found there."""
     script = (
         "import keras\nfrom tests import toy\n"
@@ -683,19 +680,9 @@ def test_a_page_piped_into_python_is_the_same_run(tmp_path):
     )
     file = tmp_path / "page.py"
     file.write_text(script)
-    root = Path(__file__).parent.parent
-    environment = os.environ | {"PYTHONPATH": str(root)}
     said = []
-    for command, text in (([str(file)], None), (["-"], script)):
-        done = subprocess.run(
-            [sys.executable, *command],
-            input=text,
-            env=environment,
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        said.append(done.stdout)
+    for name in str(file), "<stdin>":
+        exec(compile(script, name, "exec"), {"__name__": "__main__"})
+        said.append(capsys.readouterr().out)
     assert "1 rounds, 5 steps a round" in said[0]
     assert "Done, 1 of 1 rounds" in said[1]

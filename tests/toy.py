@@ -1,11 +1,6 @@
-"""A GAN that trains in seconds, with dropout and batch normalisation, for the tests.
-
-Run as a script it trains, and writes its state to a file, once or several times:
-    python -m tests.toy ROUNDS,OUTPUT_DIR,FILE[,PRECISION] ...
-"""
+"""A GAN that trains in seconds, with dropout and batch normalisation, for the tests."""
 
 import os
-import sys
 
 import imageio.v3 as iio
 import keras
@@ -132,11 +127,12 @@ def train(rounds, output, file, precision="float32"):
     z = tf.random.stateless_normal((8, LATENT), seed=(0, 1))
     # An image like no other is the best: the score goes up and down.
     score = lambda: float(np.sin(1e4 * np.mean(averaged(z, training=False))))  # noqa: E731
-    fit(trainer, int(rounds), score=score)
+    fit(trainer, rounds, score=score)
     frames = {f"frame/{i}": iio.imread(path) for i, path in enumerate(trainer.frames)}
     np.savez(file, **frames, **trainer.state.values())
 
 
-if __name__ == "__main__":
-    for run in sys.argv[1:]:
-        train(*run.split(","))
+def train_all(runs):
+    """Train one after another in one process: arguments of `train`."""
+    for run in runs:
+        train(*run)

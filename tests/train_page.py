@@ -1,10 +1,7 @@
-"""Trains what a page trains, at `smoke` but for more rounds, and writes all its state to a file.
-
-python -m tests.train_page LESSON ROUNDS FILE
-"""
+"""Trains what a page trains, at `smoke` but for more rounds, and writes all its state to a file."""
 
 import json
-import sys
+import os
 
 import imageio.v3 as iio
 import matplotlib.pyplot as plt
@@ -26,8 +23,9 @@ def state_of(trainer):
     return {f"{trainer.lesson}/{k}": v for k, v in found.items()}
 
 
-def main(lesson, rounds, file):
+def train(lesson, rounds, output, file):
     """Execute the page's cells until its trainings are done."""
+    os.environ["OUTPUT_DIR"] = output
     plt.switch_backend("agg")
     page, state = pages.Page(lesson), {}
     page.set(**dict.fromkeys(ROUNDS.get(lesson, ("ROUNDS",)), rounds))
@@ -37,7 +35,3 @@ def main(lesson, rounds, file):
             state |= state_of(found)
     assert state, f"{lesson} keeps no Trainer in a name"
     np.savez(file, **state)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
