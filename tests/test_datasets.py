@@ -333,7 +333,7 @@ def test_the_same_photographs_from_elsewhere_are_the_same_data(photos, tmp_path)
     for load in (
         lambda source: datasets.folder(source, 16, 2),
         lambda source: pairs.folder_pair(source, source, 16).identity()["a"],
-        lambda source: superresolution.crops(16, 2, folder=source)[0].identity()["photographs"],
+        lambda source: superresolution.crops(16, 2, source=source)[0].identity()["photographs"],
     ):
         known = [load(source) for source in (photos, *others)]
         known = [x.identity() if isinstance(x, datasets.Dataset) else x for x in known]
@@ -345,7 +345,7 @@ def test_other_photographs_in_a_folder_of_the_same_name_are_other_data(photos):
         return (
             datasets.folder(photos, 16, 2).identity(),
             pairs.folder_pair(photos, photos, 16).identity(),
-            superresolution.crops(16, 2, folder=photos)[0].identity(),
+            superresolution.crops(16, 2, source=photos)[0].identity(),
         )
 
     found = [known()]

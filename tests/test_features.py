@@ -11,8 +11,7 @@ from utils import sources
 from utils.evaluation import in_batches
 from utils.topics import features, superresolution
 
-PATH = sources.in_data_dir(features.SQUEEZENET_FILE)
-needs_weights = pytest.mark.skipif(PATH is None, reason="DATA_DIR holds no SqueezeNet weights")
+PATH = features.SQUEEZENET / features.SQUEEZENET_FILE
 
 
 def photographs(side=64):
@@ -22,17 +21,6 @@ def photographs(side=64):
     )
 
 
-@pytest.fixture
-def no_network(monkeypatch):
-    def refused(*arguments, **options):
-        raise OSError("no network")
-
-    for network in "InceptionV3", "VGG19":
-        monkeypatch.setattr(keras.applications, network, refused)
-    monkeypatch.setattr(sources, "download", refused)
-
-
-@needs_weights
 def test_squeezenet_is_what_its_file_says():
     """The fire modules written out with tf.nn, by the names of the file, on Caffe's input."""
     with h5py.File(PATH) as file:
@@ -62,56 +50,75 @@ def test_squeezenet_is_what_its_file_says():
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-2)
 
 
-@needs_weights
 def test_squeezenet_has_its_parameters_and_does_not_learn():
     network = features.squeezenet()
     assert network.count_params() == 722_496
     assert not network.trainable_variables
 
 
-@needs_weights
-def test_where_inception_cannot_be_had_squeezenet_measures(monkeypatch, capsys):
-    def refused(**options):
-        raise Exception("URL fetch failure")
-
-    monkeypatch.setattr(keras.applications, "InceptionV3", refused)
+def test_the_shipped_squeezenet_measures_without_asking_anybody(monkeypatch):
+    monkeypatch.setattr(sources, "download", None)
     network = features.of_photographs()
     assert network.name == "SqueezeNet"
-    assert "SqueezeNet measures. URL fetch failure" in capsys.readouterr().out
     found = in_batches(network, photographs(128))
     assert found.shape == (3, 512)
     assert 0.5 < np.sqrt(np.square(found).mean()) < 2
 
 
-def test_inception_is_preferred_and_sees_its_size(monkeypatch):
-    seen = []
+def test_damaged_weights_are_named(monkeypatch, tmp_path):
+    for path in features.SQUEEZENET.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / features.SQUEEZENET_FILE).write_bytes(b"")
+    monkeypatch.setattr(features, "SQUEEZENET", tmp_path)
+    with pytest.raises(ValueError, match=r"notop.h5 is damaged.*git checkout"):
+        features.squeezenet()
 
-    def inception(**options):
+
+@pytest.fixture
+def fetched(monkeypatch, tmp_path):
+    """What is asked of the one way of fetching; it gives an empty file."""
+    asked = []
+
+    def download(name, urls, check):
+        asked.append((name, urls))
+        return tmp_path / name
+
+    monkeypatch.setattr(sources, "download", download)
+    return asked
+
+
+def test_inception_by_name_sees_its_size(monkeypatch, fetched, tmp_path):
+    def inception(include_top, weights, pooling):
+        assert (include_top, pooling) == (False, "avg")
+        assert weights == str(tmp_path / features.INCEPTION_FILE)
         inputs = keras.layers.Input((299, 299, 3))
-        seen.append(options)
         return keras.Model(inputs, keras.layers.GlobalMaxPooling2D()(inputs))
 
     monkeypatch.setattr(keras.applications, "InceptionV3", inception)
-    network = features.of_photographs()
+    network = features.of_photographs("InceptionV3")
     assert network.name == "InceptionV3"
-    assert seen == [{"include_top": False, "pooling": "avg"}]
-    images = photographs(128)
-    found = in_batches(network, images)
+    ((name, urls),) = fetched
+    assert urls == [f"{features.KERAS_URL}/inception_v3/{name}"]
+    found = in_batches(network, photographs(128))
     assert found.min() > -1
     assert found.max() <= 1.01
 
 
-def test_where_nothing_can_be_had_an_untrained_network_stands_in(no_network, monkeypatch, capsys):
-    network = features.of_photographs()
-    assert network.name.startswith("STAND-IN")
-    assert "weights could not be had either. no network" in capsys.readouterr().out
-    assert in_batches(network, photographs(128)).shape == (3, 512)
-    monkeypatch.setenv("STANDIN", "never")
-    with pytest.raises(OSError, match="no network"):
-        features.of_photographs()
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [(features.of_photographs, "InceptionV3"), (features.content_network, "VGG19")],
+)
+def test_a_network_asked_for_by_name_is_never_another_one(make, name, monkeypatch, tmp_path):
+    """Nobody answers."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(features, "KERAS_URL", "http://127.0.0.1:1")
+    with pytest.raises(OSError, match=f"Put {name.lower().split('v3')[0]}.*DATA_DIR"):
+        make(name)
+    with pytest.raises(ValueError, match=r"'VGG16' is not known. Use one of: SqueezeNet"):
+        make("VGG16")
 
 
-def test_the_content_network_is_vgg_with_its_own_preprocessing(monkeypatch):
+def test_the_content_network_is_vgg_with_its_own_preprocessing(monkeypatch, fetched):
     """Blue first, the means of ImageNet taken off, the layer of phi 5,4, divided by 12.75."""
 
     def vgg(**options):
@@ -120,19 +127,11 @@ def test_the_content_network_is_vgg_with_its_own_preprocessing(monkeypatch):
         return keras.Model(inputs, keras.layers.Rescaling(7)(x))
 
     monkeypatch.setattr(keras.applications, "VGG19", vgg)
-    network = features.content_network(light=False)
+    network = features.content_network("VGG19")
     assert network.name == "VGG19"
     images = photographs()
     expected = (images[..., ::-1] - np.array([103.939, 116.779, 123.68])) / 12.75
     np.testing.assert_allclose(in_batches(network, images), expected, atol=1e-4)
-
-
-def test_where_no_weights_can_be_had_the_content_is_the_pixels(no_network, capsys):
-    network = features.content_network(light=False)
-    assert network.name == "pixels"
-    assert capsys.readouterr().out.count("no network") == 2
-    x = photographs() / np.float32(127.5) - 1
-    np.testing.assert_array_equal(in_batches(network, x), x)
 
 
 def crops():
@@ -147,10 +146,8 @@ def crops():
     return hr, blurred
 
 
-@needs_weights
-def test_squeezenet_gives_a_content_loss_like_that_of_pixels(monkeypatch):
+def test_squeezenet_gives_a_content_loss_like_that_of_pixels():
     """Measured on other photographs than its factor comes from, so within a factor of 2."""
-    monkeypatch.setattr(keras.applications, "VGG19", None)
     network = features.content_network()
     assert network.name == "SqueezeNet"
     assert not network.trainable_variables
@@ -161,7 +158,6 @@ def test_squeezenet_gives_a_content_loss_like_that_of_pixels(monkeypatch):
     assert 0.5 < ratio < 2
 
 
-@needs_weights
 def test_the_gradient_of_the_content_loss_reaches_all_pixels_alike():
     """By their place in a square of 4 x 4; SqueezeNet as it was trained prefers some."""
     hr, blurred = (tf.constant(x) for x in crops())

@@ -1,13 +1,16 @@
 """photographs: what lies in a folder or an archive is used correctly or skipped by name."""
 
 import contextlib
+import errno
 import hashlib
 import io
+import os
 import pathlib
 import resource
 import struct
 import subprocess
 import sys
+import tarfile
 import warnings
 import zipfile
 import zlib
@@ -43,17 +46,40 @@ def folder(tmp_path):
 
 def test_finds_images_however_deep_and_leaves_out_the_rest(folder):
     assert list(photographs.find(folder)) == ["a.JPG", "b.png", "deep/er/c.jpeg"]
-    assert list(photographs.find(folder, "deep")) == ["deep/er/c.jpeg"]
+    assert list(photographs.find(folder, ["er"])) == ["deep/er/c.jpeg"]
+    assert list(photographs.find(folder, ["deep"])) == []  # not directly in it
 
 
-def test_an_archive_gives_what_its_folder_gives(folder, tmp_path_factory):
-    path = tmp_path_factory.mktemp("zipped") / "all.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in folder.rglob("*"):
-            archive.write(file, file.relative_to(folder))
-        archive.writestr("__MACOSX/a.JPG", b"")
-    assert list(photographs.find(path)) == list(photographs.find(folder))
-    np.testing.assert_array_equal(photographs.load(path, 9), photographs.load(folder, 9))
+def packed(folder, path):
+    """Pack a folder in the way that the archive's name says."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in folder.rglob("*"):
+                archive.write(file, file.relative_to(folder))
+            archive.writestr("__MACOSX/a.JPG", b"")
+    else:
+        kind = {".tar": "w", ".tgz": "w:gz", ".xz": "w:xz"}[path.suffix]
+        with tarfile.open(path, kind) as archive:
+            archive.add(folder, ".")
+    return path
+
+
+@pytest.mark.parametrize("name", ["all.zip", "all.tar", "all.tgz", "all.tar.xz"])
+def test_an_archive_gives_what_its_folder_gives(name, folder, tmp_path_factory):
+    path = packed(folder, tmp_path_factory.mktemp("packed") / name)
+    assert [n.removeprefix("./") for n in photographs.find(path)] == list(photographs.find(folder))
+    found, expected = photographs.load(path, 9), photographs.load(folder, 9)
+    np.testing.assert_array_equal(found, expected)
+    assert found.files == expected.files
+
+
+@pytest.mark.fault("archive: cut", "refused in a sentence", lost="nothing")
+@pytest.mark.parametrize("name", ["all.zip", "all.tar", "all.tgz", "all.tar.xz"])
+def test_a_cut_archive_is_refused(name, folder, tmp_path_factory):
+    path = packed(folder, tmp_path_factory.mktemp("packed") / name)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match=r"cannot be opened.*Replace it|holds no image"):
+        photographs.load(path, 9)
 
 
 @pytest.mark.fault(
@@ -74,7 +100,7 @@ def test_every_mode_becomes_rgb(mode):
         image = image.convert("RGB").convert(mode) if mode in ("CMYK", "P") else image.convert(mode)
     file = io.BytesIO()
     image.save(file, "TIFF" if mode == "CMYK" else "PNG")
-    found = np.asarray(photographs.decode(file.getvalue()), int)
+    found = np.asarray(photographs.decode(file.getvalue())[0], int)
     assert found.shape == (16, 16, 3)
     assert np.abs(found - grey[..., None]).max() <= (30 if mode == "P" else 1)
 
@@ -83,7 +109,7 @@ def test_every_mode_becomes_rgb(mode):
 def test_a_turned_photograph_stands_upright():
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned
-    assert photographs.decode(encoded(size=(12, 8), ending="jpeg", exif=exif)).size == (8, 12)
+    assert photographs.decode(encoded(size=(12, 8), ending="jpeg", exif=exif))[0].size == (8, 12)
 
 
 @pytest.mark.fault("image: animated", "its first picture is used", lost="nothing")
@@ -91,7 +117,7 @@ def test_of_an_animation_the_first_picture_is_taken():
     frames = [Image.new("RGB", (5, 5), colour) for colour in ("red", "blue")]
     file = io.BytesIO()
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
-    assert photographs.decode(file.getvalue()).getpixel((0, 0)) == (255, 0, 0)
+    assert photographs.decode(file.getvalue())[0].getpixel((0, 0)) == (255, 0, 0)
 
 
 def test_a_single_image_will_do(folder):
@@ -127,7 +153,7 @@ def header_of_a_png(width, height):
 )
 def test_a_file_that_grows_is_not_unpacked(tmp_path, capsys):
     path, data = tmp_path / "all.zip", io.BytesIO()
-    Image.new("RGB", (9, 9)).save(data, "PNG")
+    Image.new("RGB", (9, 9), "white").save(data, "PNG")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", data.getvalue())
         archive.writestr("b.png", data.getvalue() + bytes(2**26))
@@ -137,35 +163,159 @@ def test_a_file_that_grows_is_not_unpacked(tmp_path, capsys):
 
 
 @pytest.mark.fault(
-    "image: odd name, wrong ending, 1 x 1, gigantic, locked, dead link",
+    "image: odd name, wrong ending, 1 x 1, gigantic",
     "used, or skipped by name",
     lost="that image",
 )
-def test_odd_files_are_used_or_skipped_by_name(tmp_path, monkeypatch, capsys, record_property):
-    record_property("tried", 8)
+def test_odd_files_are_used_or_skipped_by_name(tmp_path, capsys, record_property):
+    record_property("tried", 6)
     (tmp_path / "말 사진.png").write_bytes(encoded())
     (tmp_path / "ending.png").write_bytes(encoded(ending="jpeg"))
     (tmp_path / "one pixel.png").write_bytes(encoded(size=(1, 1)))
     (tmp_path / "huge.png").write_bytes(header_of_a_png(30_000, 30_000))
     (tmp_path / "large.png").write_bytes(header_of_a_png(10_000, 10_000))
-    (tmp_path / "locked.png").write_bytes(encoded())
     (tmp_path / "folder.png").mkdir()
-    (tmp_path / "nowhere.png").symlink_to(tmp_path / "gone.png")
-    read = pathlib.Path.read_bytes
-
-    def read_bytes(path):
-        if path.name == "locked.png":
-            raise PermissionError(13, "Permission denied")
-        return read(path)
-
-    monkeypatch.setattr(pathlib.Path, "read_bytes", read_bytes)
     with warnings.catch_warnings(action="ignore"):
         assert photographs.load(tmp_path, 16).shape == (3, 16, 16, 3)
     said = capsys.readouterr().out
-    assert "3 of 6 images skipped" in said
+    assert "2 of 5 images skipped" in said
     assert "huge.png (Image size (900000000 pixels) exceeds" in said
     assert "large.png (10000 x 10000 pixels are too many)" in said
-    assert "locked.png ([Errno 13] Permission denied)" in said
+
+
+@pytest.mark.fault(
+    "photographs: a file or folder locked, a dead link, too many open files, a disk that fails",
+    "stops in a sentence; nothing is left out in silence",
+    lost="nothing",
+)
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE, errno.EIO, errno.ENOENT])
+def test_a_file_that_cannot_be_read_is_an_error(number, folder, monkeypatch):
+    read = pathlib.Path.read_bytes
+
+    def read_bytes(path):
+        if path.name == "b.png":
+            raise OSError(number, os.strerror(number))
+        return read(path)
+
+    monkeypatch.setattr(pathlib.Path, "read_bytes", read_bytes)
+    for load in (lambda: photographs.load(folder, 8), lambda: photographs.originals(folder)):
+        with pytest.raises(OSError, match=rf"b.png cannot be read \({os.strerror(number)}\)"):
+            load()
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(folder, monkeypatch):
+    scan = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("deep"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(PermissionError, match=r"Permission denied.*deep"):
+        photographs.load(folder, 8)
+
+
+def test_a_dead_link_is_an_error_and_a_linked_folder_is_read(folder, tmp_path_factory):
+    home = tmp_path_factory.mktemp("links")
+    (home / "all").symlink_to(folder)
+    assert len(photographs.load(home, 8)) == 3
+    (home / "gone.png").symlink_to(home / "nowhere.png")
+    with pytest.raises(OSError, match=r"gone.png cannot be read"):
+        photographs.load(home, 8)
+
+
+def png_of_16_bits(values):
+    """Return a PNG of colours, which Pillow cannot write. Values: uint16, (height, width, 3)."""
+
+    def chunk(kind, data):
+        check = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + check
+
+    height, width = values.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+RAMP = np.linspace(0, 1, 256).reshape(16, 16)  # white in its last corner
+
+
+def stored(bits, brightest, colours=False):
+    """Return a file whose values go from 0 to one of many that its kind has."""
+    kind = {8: "uint8", 16: "uint16", 32: "int32"}[bits]
+    values = np.rint(RAMP * brightest).astype(kind)
+    if colours:
+        return png_of_16_bits(np.repeat(values[..., None], 3, axis=2))
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "TIFF")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("bits", "colours"), [(8, False), (16, False), (16, True), (32, False)], ids=str
+)
+def test_values_are_scaled_by_the_range_of_their_kind(bits, colours, tmp_path):
+    most = 2 ** (bits - (bits == 32)) - 1
+    (tmp_path / "a.tif").write_bytes(stored(bits, most, colours))
+    found = photographs.originals(tmp_path)["a.tif"]
+    assert np.abs(found[..., 0] - 255 * RAMP).max() <= 1
+
+
+@pytest.mark.fault(
+    "photographs: 12 bits in files of 16, 0 to 255 in int32 or uint16, class numbers, floats",
+    "refused; their range is named",
+    lost="nothing",
+)
+@pytest.mark.parametrize(
+    ("bits", "brightest", "colours", "words"),
+    [
+        (16, 4095, False, "16 bits hold no value of 4,096 or more, of 65,536"),
+        (16, 4095, True, "16 bits hold no value of 4,096 or more, of 65,536"),
+        (16, 255, False, "16 bits hold no value of 256 or more, of 65,536"),
+        (32, 255, False, "32 bits hold no value of 8,388,608 or more, of 2,147,483,648"),
+        (8, 20, False, "8 bits hold no value of 21 or more, of 256"),
+    ],
+)
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "beside images of 8 bits"])
+def test_a_set_that_would_be_black_is_refused(bits, brightest, colours, words, others, tmp_path):
+    for name in "a.tif", "b.tif":
+        (tmp_path / name).write_bytes(stored(bits, brightest, colours))
+    if others and bits > 8:
+        (tmp_path / "bright.png").write_bytes(encoded())
+    for load in (lambda: photographs.load(tmp_path, 8), lambda: photographs.originals(tmp_path)):
+        with pytest.raises(ValueError, match=f"{words}.*they would be black"):
+            load()
+
+
+def test_a_dark_photograph_among_others_is_used(tmp_path):
+    (tmp_path / "night.tif").write_bytes(stored(16, 4095))
+    (tmp_path / "day.tif").write_bytes(stored(16, 65535))
+    assert len(photographs.load(tmp_path, 8)) == 2
+
+
+def test_floats_and_negative_values_are_refused_by_name(tmp_path, capsys):
+    Image.fromarray(RAMP.astype("float32")).save(tmp_path / "floats.tif")
+    Image.fromarray(np.int32(RAMP * 9 - 5)).save(tmp_path / "negative.tif")
+    (tmp_path / "a.png").write_bytes(encoded())
+    assert len(photographs.load(tmp_path, 8)) == 1
+    said = capsys.readouterr().out
+    assert "floats.tif (floats, whose range is not known; save it with 8 or 16 bits)" in said
+    assert "negative.tif (negative values; save it with 8 or 16 bits)" in said
+
+
+def test_an_image_of_one_value_is_named(folder, capsys):
+    Image.new("RGB", (9, 9), "white").save(folder / "blank.png")
+    assert len(photographs.load(folder, 8)) == 4
+    assert "1 images have one value only: blank.png" in capsys.readouterr().out
+
+
+def test_height_and_width_may_differ(folder):
+    assert photographs.load(folder, (8, 12)).shape == (3, 8, 12, 3)
+    with pytest.raises(ValueError, match="size=0: take a whole number"):
+        photographs.load(folder, (8, 0))
+    with pytest.raises(ValueError, match="take one number, or height and width"):
+        photographs.load(folder, (8, 8, 3))
 
 
 @NOTHING_USABLE

@@ -2,89 +2,127 @@
 
 import functools
 import http.server
+import io
 import os
+import tarfile
 import threading
+import zipfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from tests import toy
 from tools import pages, update
-from utils import datasets, record, run, sources
-from utils.options import ROOT
-from utils.topics import pairs
+from utils import datasets, record, run
+from utils.topics import pairs, superresolution
 
-PAGES = {
-    "01_gan": "01_gan",
-    "02_dcgan": "02_dcgan",
-    "04_lsgan": "04_lsgan",
-    "07_cyclegan": "07_cyclegan",
-    "09_srresnet": "09_srgan",
-    "09_srgan": "09_srgan",
-}
+RECORDS = "01_gan", "02_dcgan", "04_lsgan", "07_cyclegan", "09_srresnet", "09_srgan"
 # Read here, as every test has an environment of its own.
 DATA = os.environ.get("DATA_DIR", "")
-NEEDED = {"07": ("horse2zebra.zip",), "09": ("BSDS500_train_test.zip",)}
 
 
 @pytest.fixture
 def served(tmp_path, monkeypatch):
-    """A server on this machine hands out the archives in DATA_DIR; the cache is empty."""
+    """Servers on this machine hand out the archives in DATA_DIR; the cache is empty."""
+    address = serve(DATA)
+    monkeypatch.setattr(datasets, "MNIST_URLS", (f"{address}/mnist.npz",))
+    monkeypatch.setattr(pairs, "HORSE_URLS", (f"{address}/horse2zebra.zip",))
+    monkeypatch.setattr(superresolution, "BENCHMARK_URL", f"{address}/")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
 
+
+def serve(folder):
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
             pass
 
-    handler = functools.partial(Handler, directory=DATA)
+    handler = functools.partial(Handler, directory=folder)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(datasets, "MNIST_URLS", (f"{address}/mnist.npz",))
-    monkeypatch.setattr(pairs, "HORSE_URLS", (f"{address}/horse2zebra.zip",))
-    get_file = sources.keras.utils.get_file
-    cached = functools.partial(get_file, cache_dir=str(tmp_path / "cache"))
-    (tmp_path / "cache").mkdir()
-    monkeypatch.setattr(sources.keras.utils, "get_file", cached)
-    yield
-    server.shutdown()
+    return f"http://127.0.0.1:{server.server_port}"
 
 
-def ready(name, monkeypatch):
-    """Return the Trainer of a page, and its data; what the page only shows is left out."""
-    if name == "09_srgan":  # begins with what the first stage made
-        monkeypatch.chdir(ROOT)
-        return update.reach(ROOT, PAGES[name], name)
-    names = ("first", "crops") if name == "09_srresnet" else ("trainer", "dataset")
-    found = pages.Page(PAGES[name]).definitions(*names)
-    return tuple(getattr(found, name) for name in names)
+@pytest.fixture(scope="module")
+def bsds500(tmp_path_factory):
+    """Address of BSDS500 as it is published: a tar with more than the photographs."""
+    home = tmp_path_factory.mktemp("published")
+    source = Path(DATA, "BSDS500_train_test.zip")
+    with (
+        zipfile.ZipFile(source) as photos,
+        tarfile.open(home / superresolution.BSDS_FILE, "w:gz", compresslevel=1) as published,
+    ):
+        for name in reversed(photos.namelist()):
+            if name.endswith(".jpg"):
+                add(
+                    published, f"BSR/BSDS500/data/images/{name.split('/', 1)[1]}", photos.read(name)
+                )
+        add(published, "BSR/BSDS500/data/images/val/1.jpg", b"never read")
+        add(published, "BSR/BSDS500/data/groundTruth/train/1.mat", b"never read")
+    return f"{serve(home)}/{superresolution.BSDS_FILE}"
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_the_record_opens_and_trains_nothing(name, served, monkeypatch, capsys, in_float32):
-    wanted = NEEDED.get(name[:2], ("mnist.npz",))
-    if not DATA or not all(Path(DATA, file).exists() for file in wanted):
-        pytest.skip(f"{', '.join(wanted)} must lie in DATA_DIR")
-    monkeypatch.delenv("DATA_DIR")
-    if name.startswith("09"):  # nothing to fetch it from yet
-        monkeypatch.setenv("DATA_DIR", DATA)
+def add(archive, name, data):
+    entry = tarfile.TarInfo(name)
+    entry.size = len(data)
+    archive.addfile(entry, io.BytesIO(data))
+
+
+@pytest.fixture
+def as_a_reader(served, monkeypatch, in_float32):
+    """Take data as somebody does who has nothing yet."""
+    monkeypatch.delenv("DATA_DIR", raising=False)
     monkeypatch.setenv("PRESET", "long")
     monkeypatch.setenv("STANDIN", "never")
-    trainer, dataset = ready(name, monkeypatch)
+
+
+def needs(*files):
+    there = DATA and all(Path(DATA, file).exists() for file in files)
+    return pytest.mark.skipif(not there, reason=f"{', '.join(files)} must lie in DATA_DIR")
+
+
+def assert_opened(name, trainer, out):
     told = run.read_metrics(record.record_folder(name))
-    assert not dataset.standin
-    capsys.readouterr()
     rounds = told["rounds_done"]
-    steps = trainer.constants["GAN_STEPS" if name == "09_srgan" else "STEPS_PER_ROUND"]
-    history = trainer.fit(dataset, rounds, steps, sample=None)
-    out = capsys.readouterr().out
     assert f"Record of {told['date']}" in out
     assert f"Done, {rounds} of {rounds} rounds" in out
-    assert len(history) == rounds
+    assert len(trainer.history) == rounds
     assert len(trainer.frames) == rounds + 1
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=needs("mnist.npz")) for name in ("01_gan", "02_dcgan", "04_lsgan")]
+    + [pytest.param("07_cyclegan", marks=needs("horse2zebra.zip"))],
+)
+def test_the_record_opens_and_trains_nothing(name, as_a_reader, capsys):
+    """What the page only shows is left out."""
+    found = pages.Page(name).definitions("trainer", "dataset")
+    assert not found.dataset.standin
+    rounds = run.read_metrics(record.record_folder(name))["rounds_done"]
+    steps = found.trainer.constants["STEPS_PER_ROUND"]
+    found.trainer.fit(found.dataset, rounds, steps, sample=None)
+    assert_opened(name, found.trainer, capsys.readouterr().out)
+
+
+@needs("BSDS500_train_test.zip", "Set5.zip", "Set14.zip")
+def test_the_records_of_both_stages_open(as_a_reader, bsds500, monkeypatch, capsys):
+    """The second one begins with what the first has made."""
+    urls = "http://127.0.0.1:1/gone", bsds500
+    monkeypatch.setattr(superresolution, "BSDS_URLS", urls)
+    page = pages.Page("09_srgan")
+    page.drop('row("bicubic"')  # measures, and shows
+    plt.switch_backend("agg")
+    names = page.execute({}, until=["second.fit("])
+    assert not names["crops"].standin
+    out = capsys.readouterr().out
+    for name, trainer in ("09_srresnet", names["first"]), ("09_srgan", names["second"]):
+        assert_opened(name, trainer, out)
+
+
+@pytest.mark.parametrize("name", RECORDS)
 def test_no_record_opens_over_a_standin(name, monkeypatch, capsys):
     monkeypatch.setenv("PRESET", "long")
     identity = run.read_json(record.record_folder(name) / "run.json")

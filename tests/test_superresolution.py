@@ -25,13 +25,13 @@ def data_dir(monkeypatch, tmp_path):
     return tmp_path
 
 
-def write_archive(path, sizes):
+def write_archive(path, sizes, folder=""):
     rng = np.random.default_rng(0)
     with zipfile.ZipFile(path, "w") as archive:
         for i, size in enumerate(sizes):
             file = path.parent / "one.png"
             Image.fromarray(rng.integers(0, 256, (*size, 3)).astype("uint8")).save(file)
-            archive.write(file, f"{path.stem}/{i:02d}.png")
+            archive.write(file, f"{folder or path.stem}/{i:02d}.png")
             file.unlink()
 
 
@@ -50,7 +50,8 @@ def test_a_benchmark_from_an_archive_a_folder_and_a_folder_of_ones_own(data_dir,
 
 
 def test_photographs_to_train_on_and_to_choose_by(data_dir, capsys):
-    write_archive(data_dir / "BSDS500_train_test.zip", [(50, 60)] * 21 + [(40, 90)])
+    sizes = [(50, 60)] * 21 + [(40, 90)]
+    write_archive(data_dir / "BSDS500_train_test.zip", sizes, "BSDS500/train")
     crops, kept = superresolution.crops(48, 4, seed=1)
     assert (crops.name, crops.standin, len(crops.photographs), len(kept)) == (
         "BSDS500",
@@ -62,12 +63,15 @@ def test_photographs_to_train_on_and_to_choose_by(data_dir, capsys):
     shown = {photo.tobytes() for photo in crops.photographs}
     assert not shown & {photo.tobytes() for photo in kept}
     write_archive(data_dir / "DIV2K_train_HR.zip", [(48, 48)] * 3)
-    assert superresolution.crops(48)[0].name == "DIV2K"
+    assert superresolution.crops(48)[0].name == "BSDS500"  # another one by name only
+    assert superresolution.crops(48, source="DIV2K")[0].name == "DIV2K"
     folder = data_dir / "mine"
     folder.mkdir()
-    Image.new("RGB", (50, 50)).save(folder / "a.png")
-    Image.new("RGB", (50, 50)).save(folder / "b.png")
-    assert superresolution.crops(48, folder=folder)[0].name == "mine"
+    Image.new("RGB", (50, 50), "white").save(folder / "a.png")
+    with pytest.raises(ValueError, match=r"1 photograph of 48 x 48 .* too few. Two are needed"):
+        superresolution.crops(48, source=folder)
+    Image.new("RGB", (50, 50), "white").save(folder / "b.png")
+    assert superresolution.crops(48, source=folder)[0].name == "mine"
     with pytest.raises(ValueError, match="size=50"):
         superresolution.crops(50)
 

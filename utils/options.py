@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,8 +46,24 @@ def at_least(least: int, **values: int) -> None:
         ValueError: one is not a whole number, or less than `least`; the message names it.
     """
     for name, value in values.items():
-        if value != int(value) or value < least:
+        is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if not is_whole or value < least:
             raise ValueError(f"{name}={value!r}: take a whole number, {least} or more.")
+
+
+def sides(least: int = 1, **size: int | tuple[int, int]) -> tuple[int, int]:
+    """Return height and width of a size, which is one number where they are the same.
+
+    Raises:
+        ValueError: one is not a whole number, or less than `least`; the message names it.
+    """
+    ((name, value),) = size.items()
+    both = value if isinstance(value, tuple | list) else (value, value)
+    if len(both) != 2:
+        raise ValueError(f"{name}={value!r}: take one number, or height and width.")
+    for side in both:
+        at_least(least, **{name: side})
+    return tuple(both)
 
 
 def expanded(path: str | Path) -> Path:

@@ -7,36 +7,35 @@ from keras import layers
 from keras.applications import imagenet_utils
 
 from utils import sources
-from utils.options import option
+from utils.options import ROOT, one_of
 
+SQUEEZENET = ROOT / "outputs" / "pretrained" / "squeezenet"
 SQUEEZENET_FILE = "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
-SQUEEZENET_URLS = (
-    f"https://github.com/rcmalli/keras-squeezenet/releases/download/v1.0/{SQUEEZENET_FILE}",
-    f"https://github.com/DeepCognition/keras-squeezenet/releases/download/v0.3/{SQUEEZENET_FILE}",
-)
-SQUEEZENET_HASH = "17154246284f555591549ac2c83e127abfbf4307dc4b0060fdaa2931d0fa38da"
+KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
+INCEPTION_FILE = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
+INCEPTION_HASH = "bcbd6486424b2319ff4ef7d526e38f63"
+VGG19_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+VGG19_HASH = "253f8cb515780f3b799900260a226db6"
 FIRES = {2: 16, 3: 16, 4: 32, 5: 32, 6: 48, 7: 48, 8: 64, 9: 64}  # module: squeezed channels
 
 
-def squeezenet(
-    last: int = 9, trained: bool = True, pooling: type[keras.Layer] = layers.MaxPooling2D
-) -> keras.Model:
+def squeezenet(last: int = 9, pooling: type[keras.Layer] = layers.MaxPooling2D) -> keras.Model:
     """Build SqueezeNet 1.1 without its top, up to a fire module (Iandola et al. 2016).
 
-    Its weights are those of the public repository keras-squeezenet (MIT), from DATA_DIR, Keras'
-    cache or a download. They want what Caffe gave: blue first, means taken off.
+    Its weights lie in outputs/pretrained/squeezenet; they are those of the public repository
+    keras-squeezenet (MIT). They want what Caffe gave: blue first, means taken off.
 
     Args:
         last: number of the last module, 2 to 9.
-        trained: False leaves the random weights of the start.
         pooling: layer that halves the features.
 
     Returns:
         A network: images (n, height, width, 3) in [-1, 1] -> (n, rows, columns, channels).
 
     Raises:
-        OSError: the weights could not be had.
+        ValueError: the file of weights is damaged.
     """
+    sources.check_sums(SQUEEZENET)
     inputs = layers.Input((None, None, 3))
     x = imagenet_utils.preprocess_input((inputs + 1) * 127.5, mode="caffe")
     x = layers.Conv2D(64, 3, 2, activation="relu")(x)
@@ -48,82 +47,71 @@ def squeezenet(
         wide = {"filters": 4 * squeezed, "padding": "same", "activation": "relu"}
         sides = [layers.Conv2D(kernel_size=k, **wide)(x) for k in (1, 3)]
         x = ends[number] = layers.Concatenate()(sides)
-    if trained:
-        path = sources.download(SQUEEZENET_FILE, SQUEEZENET_URLS, sources.has_hash(SQUEEZENET_HASH))
-        keras.Model(inputs, x).load_weights(path)  # by order: the file's names hold a slash
+    whole = keras.Model(inputs, x)
+    whole.load_weights(SQUEEZENET / SQUEEZENET_FILE)  # by order: the file's names hold a slash
     network = keras.Model(inputs, ends[last], name="SqueezeNet")
     network.trainable = False
     return network
 
 
-def content_network(light: bool = True) -> keras.Model:
+def content_network(network: str = "SqueezeNet") -> keras.Model:
     """Return the network whose features the content loss compares: images in [-1, 1] -> features.
 
     VGG19 up to its last convolution, after the activation, divided by 12.75 (Ledig et al. 2017,
-    section 3.2: phi 5,4), where Keras' weights can be had. Or SqueezeNet up to its fifth fire
-    module, a thirtieth of the arithmetic. It halves images at once and passes the largest of
-    nine on, so some pixels would get five times the gradient of their neighbours, and a
-    generator would draw a grid: it sees them twice enlarged, and averages (as Gatys et al. 2016,
-    section 2). Divided by 68, its loss of bicubic enlargement is the mean squared error of the
-    pixels, in [-1, 1], as the paper's factor is meant to give. Else the pixels themselves, which
-    is the paper's SRGAN-MSE. The name of the network says which.
+    section 3.2: phi 5,4), is the paper's. SqueezeNet up to its fifth fire module has a thirtieth
+    of the arithmetic. It halves images at once and passes the largest of nine on, so some pixels
+    would get five times the gradient of their neighbours, and a generator would draw a grid: it
+    sees them twice enlarged, and averages (as Gatys et al. 2016, section 2). Divided by 68, its
+    loss of bicubic enlargement is the mean squared error of the pixels, in [-1, 1], as the
+    paper's factor is meant to give.
 
     Args:
-        light: take SqueezeNet even where VGG19 can be had.
-    """
-    if not light:
-        try:
-            return _vgg19()
-        except Exception as error:  # get_file raises bare Exception for HTTP errors
-            print(f"VGG19 could not be had. {error}")
-    inputs = layers.Input((None, None, 3))
-    try:
-        x = layers.UpSampling2D(interpolation="bilinear")(inputs)
-        x = squeezenet(last=5, pooling=layers.AveragePooling2D)(x)
-        x = layers.Rescaling(1 / 68)(x)
-        return keras.Model(inputs, x, name="SqueezeNet")
-    except OSError as error:
-        print(f"SqueezeNet could not be had. {error}")
-    return keras.Model(inputs, inputs, name="pixels")
-
-
-def _vgg19() -> keras.Model:
-    vgg = keras.applications.VGG19(include_top=False)
-    vgg.trainable = False
-    last = keras.Model(vgg.input, vgg.get_layer("block5_conv4").output)
-    inputs = layers.Input((None, None, 3))
-    x = imagenet_utils.preprocess_input((inputs + 1) * 127.5, mode="caffe")
-    return keras.Model(inputs, layers.Rescaling(1 / 12.75)(last(x)), name="VGG19")
-
-
-def of_photographs() -> keras.Model:
-    """Return the network that photographs are measured with: images in [-1, 1] -> (n, features).
-
-    InceptionV3, as Keras trained it, where its weights can be had; else SqueezeNet, its features
-    divided by 6, so that their mean square is about 1. Images of any size are resized to the
-    network's own, 299 or 224. The name of the network says which; numbers of the two do not
-    compare. Where neither is to be had, an untrained SqueezeNet stands in.
+        network: "SqueezeNet", which the project ships, or "VGG19", 80 MB, which is downloaded.
 
     Raises:
-        OSError: neither is to be had, and STANDIN=never.
+        OSError: VGG19 cannot be downloaded.
+        ValueError: another name.
     """
-    try:
-        network = keras.applications.InceptionV3(include_top=False, pooling="avg")
-        inputs = layers.Input((None, None, 3))
-        x = network(layers.Resizing(299, 299)(inputs))
-        return keras.Model(inputs, x, name="InceptionV3")
-    except Exception as error:  # get_file raises bare Exception for HTTP errors
-        print(f"InceptionV3 could not be had, so SqueezeNet measures. {error}")
-    try:
-        network = squeezenet()
-        name = "SqueezeNet"
-    except OSError as error:
-        if option("STANDIN") == "never":
-            raise
-        print(f"SqueezeNet's weights could not be had either. {error}")
-        network = squeezenet(trained=False)
-        name = "STAND-IN-untrained-SqueezeNet"
+    one_of(("SqueezeNet", "VGG19"), network=network)
     inputs = layers.Input((None, None, 3))
-    x = network(layers.Resizing(224, 224)(inputs))
+    if network == "VGG19":
+        path = _fetched("vgg19", VGG19_FILE, VGG19_HASH)
+        vgg = keras.applications.VGG19(include_top=False, weights=path)
+        vgg.trainable = False
+        last = keras.Model(vgg.input, vgg.get_layer("block5_conv4").output)
+        x = imagenet_utils.preprocess_input((inputs + 1) * 127.5, mode="caffe")
+        return keras.Model(inputs, layers.Rescaling(1 / 12.75)(last(x)), name=network)
+    x = layers.UpSampling2D(interpolation="bilinear")(inputs)
+    x = squeezenet(last=5, pooling=layers.AveragePooling2D)(x)
+    return keras.Model(inputs, layers.Rescaling(1 / 68)(x), name=network)
+
+
+def of_photographs(network: str = "SqueezeNet") -> keras.Model:
+    """Return the network that photographs are measured with: images in [-1, 1] -> (n, features).
+
+    Images of any size are resized to the network's own, 224 or 299. Numbers of the two networks
+    do not compare, so the same one measures everywhere unless another is asked for by name.
+
+    Args:
+        network: "SqueezeNet", which the project ships, its features divided by 6, so that their
+            mean square is about 1; or "InceptionV3", 88 MB, which is downloaded.
+
+    Raises:
+        OSError: InceptionV3 cannot be downloaded.
+        ValueError: another name.
+    """
+    one_of(("SqueezeNet", "InceptionV3"), network=network)
+    inputs = layers.Input((None, None, 3))
+    if network == "InceptionV3":
+        path = _fetched("inception_v3", INCEPTION_FILE, INCEPTION_HASH)
+        inception = keras.applications.InceptionV3(include_top=False, weights=path, pooling="avg")
+        inception.trainable = False
+        return keras.Model(inputs, inception(layers.Resizing(299, 299)(inputs)), name=network)
+    x = squeezenet()(layers.Resizing(224, 224)(inputs))
     x = layers.Rescaling(1 / 6)(layers.GlobalAveragePooling2D()(x))
-    return keras.Model(inputs, x, name=name)
+    return keras.Model(inputs, x, name=network)
+
+
+def _fetched(folder: str, file: str, md5: str) -> str:
+    """Return the path of weights that Keras publishes."""
+    return str(sources.download(file, [f"{KERAS_URL}/{folder}/{file}"], sources.has_hash(md5)))

@@ -111,10 +111,7 @@ def horse2zebra(
     def real() -> tuple[np.ndarray, np.ndarray]:
         source = sources.in_data_dir("horse2zebra")
         source = source or sources.download("horse2zebra.zip", HORSE_URLS, check_horses)
-        under = "" if source.is_dir() else "horse2zebra/"
-        horses = photographs.load(source, side, f"{under}{split}A")
-        zebras = photographs.load(source, side, f"{under}{split}B")
-        return horses, zebras
+        return tuple(photographs.load(source, side, [f"{split}{kind}"]) for kind in "AB")
 
     def standin() -> tuple[np.ndarray, np.ndarray]:
         n = 60 if split == "train" else 12

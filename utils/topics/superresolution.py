@@ -24,6 +24,15 @@ from utils import datasets, evaluation, images, photographs, sources
 from utils.options import at_least
 
 SCALE = 4
+BSDS_SPLITS = "train", "test"  # `val` are the photographs that others measure with
+BSDS_FILE = "BSR_bsds500.tgz"
+BSDS_URLS = (
+    f"http://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/{BSDS_FILE}",
+    f"https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/{BSDS_FILE}",
+    "https://github.com/BIDS/BSDS500/archive/refs/heads/master.zip",
+)
+# Of the names and SHA-256 of its 400 photographs, whatever archive holds them.
+BSDS_HASH = "2b2b95be23a41ae4b3021f20c734a13cfec35b95cfcc5591103ecd5ea518507f"
 DIV2K_URLS = (
     "https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_train_HR.zip",
     "http://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_train_HR.zip",
@@ -268,34 +277,41 @@ class Crops(datasets.Dataset):
 
 
 def crops(
-    size: int = 96, batch_size: int = 16, seed: int = 0, folder: str | Path = ""
+    size: int = 96, batch_size: int = 16, seed: int = 0, source: str | Path = "BSDS500"
 ) -> tuple[Crops, list[np.ndarray]]:
     """Load photographs to train on, and a few that are kept apart to choose the best weights by.
 
-    Looks in DATA_DIR for DIV2K_train_HR (800 photographs of 2,000 pixels, a folder or a zip
-    archive), then for BSDS500_train_test.zip (400 of 481 x 321), then in Keras' cache for DIV2K,
-    then downloads it, 3.5 GB. Where nothing is to be had, photographs of scikit-image stand in
-    and are named as a stand-in. They are decoded once, to a temporary file.
+    They are decoded once, to a temporary file.
 
     Args:
         size: height and width of a crop; smaller photographs are skipped by name.
         batch_size: crops a batch.
         seed: decides order, place, flip and turn.
-        folder: photographs of your own instead; nothing stands in for them.
+        source: "BSDS500", 400 photographs of 481 x 321 (Arbelaez et al. 2011, train and test),
+            70 MB; "DIV2K", 800 of 2,000 pixels (Agustsson and Timofte 2017), 3.5 GB; or a
+            folder or archive of your own, for which nothing stands in. The first two are looked
+            for in DATA_DIR, as published or unpacked, then in Keras' cache, then downloaded.
+            Where they are not to be had, photographs of scikit-image stand in and are named as
+            a stand-in.
 
     Returns:
         The crops, and every twentieth photograph, which they do not show.
 
     Raises:
-        ValueError: a wrong argument, or there is no photograph that can be used.
+        ValueError: a wrong argument, or there are no two photographs that can be used.
         FileNotFoundError: nothing was found, and STANDIN=never.
-        OSError: the temporary folder is full.
+        OSError: a file cannot be read, or the temporary folder is full.
     """
     at_least(1, batch_size=batch_size, size=size)
     if size % SCALE:
         raise ValueError(f"size={size}: take a multiple of {SCALE}, for instance 96.")
-    name, found, standin = _photographs(folder, size)
+    name, found, standin = _photographs(source, size)
     photos = list(found.values())
+    if len(photos) < 2:
+        raise ValueError(
+            f"{source}: {len(photos)} photograph of {size} x {size} pixels or more is too few. Two "
+            "are needed, one to train on and one to choose the best weights by."
+        )
     held_out = photos[::20]
     shown = [photo for i, photo in enumerate(photos) if i % 20]
     print(f"Data: {name}, {len(shown)} photographs, and {len(held_out)} to choose by")
@@ -305,20 +321,36 @@ def crops(
     return data, held_out
 
 
-def _photographs(folder: str | Path, size: int) -> tuple[str, dict[str, np.ndarray], bool]:
-    """Return name and photographs of a folder, DIV2K or BSDS500, and if they are a stand-in."""
-    if folder:
-        return Path(folder).name, photographs.originals(folder, smallest=size), False
-    div2k = sources.in_data_dir("DIV2K_train_HR") or sources.in_data_dir("DIV2K_train_HR.zip")
-    bsds = sources.in_data_dir("BSDS500_train_test.zip")
+def _photographs(source: str | Path, size: int) -> tuple[str, dict[str, np.ndarray], bool]:
+    """Return name and photographs of a set or a folder, and if they are a stand-in."""
+    sets = {"BSDS500": _bsds500, "DIV2K": _div2k}
+    if source not in sets:
+        return Path(source).name, photographs.originals(source, smallest=size), False
+    return sources.or_standin(source, lambda: sets[source](size), lambda: _standin("train"))
 
-    def real() -> dict[str, np.ndarray]:
-        source = div2k or bsds
-        if not source:
-            print("DIV2K is looked for in Keras' cache, then downloaded: 3.5 GB.")
-            intact = sources.has_hash(DIV2K_HASH)
-            source = sources.download("DIV2K_train_HR.zip", DIV2K_URLS, intact)
-        return photographs.originals(source, smallest=size)
 
-    name = "BSDS500" if bsds and not div2k else "DIV2K"
-    return sources.or_standin(name, real, lambda: _standin("train"))
+def _bsds500(size: int) -> dict[str, np.ndarray]:
+    here = map(sources.in_data_dir, ("BSR", BSDS_FILE, "BSDS500_train_test.zip"))
+    source = next(filter(None, here), None)
+    source = source or sources.download(BSDS_FILE, BSDS_URLS, check_bsds500)
+    return photographs.originals(source, BSDS_SPLITS, size)
+
+
+def check_bsds500(path: Path) -> None:
+    """Compare the photographs in an archive with those of the published one.
+
+    Raises:
+        ValueError: they differ.
+    """
+    found = photographs.find(path, BSDS_SPLITS)
+    lines = sorted(f"{Path(name).name} {sources.sha256(read())}" for name, read in found.items())
+    if sources.sha256("\n".join(lines).encode()) != BSDS_HASH:
+        raise ValueError("it does not hold the photographs of BSDS500")
+
+
+def _div2k(size: int) -> dict[str, np.ndarray]:
+    source = sources.in_data_dir("DIV2K_train_HR")
+    if not source:
+        intact = sources.has_hash(DIV2K_HASH)
+        source = sources.download("DIV2K_train_HR.zip", DIV2K_URLS, intact)
+    return photographs.originals(source, smallest=size)
