@@ -92,7 +92,7 @@ def _changes(
     found: dict[str, Any], identity: dict[str, Any], first_update: Callable[[], dict[str, list]]
 ) -> list[str]:
     """Name what differs; where only the print and the versions do, the first update decides."""
-    changed = fingerprint.differences(found, identity, without=("machine",))
+    changed = fingerprint.differences(found, identity, machines=False)
     if changed != [fingerprint.COMPUTES] or found["versions"] == identity["versions"]:
         return changed
     if not fingerprint.same_update(found.get("first update", {}), first_update()):
