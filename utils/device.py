@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from utils.options import option
 
@@ -250,21 +251,14 @@ def share(name: str, part_of_run: Any) -> None:
         )
 
 
-@contextlib.contextmanager
-def plain_losses() -> Iterator[None]:
-    """Let Keras' losses be means over what a device got, like all others.
+def plain_losses() -> contextlib.AbstractContextManager:
+    """Let Keras' losses be means over what a device got, like all others, inside the block.
 
     On several devices Keras divides its own losses by their number, as it sums gradients. Here
     the optimizers divide (`share`), so that it does not matter whose loss a step uses.
     """
-    from keras.src.losses import loss
-
-    before = loss.scale_loss_for_distribution
-    loss.scale_loss_for_distribution = lambda value: value
-    try:
-        yield
-    finally:
-        loss.scale_loss_for_distribution = before
+    divides = "keras.src.losses.loss.scale_loss_for_distribution"
+    return mock.patch(divides, lambda value: value)
 
 
 def _apart(following: Callable) -> Callable:
@@ -280,19 +274,6 @@ def _apart(following: Callable) -> Callable:
 
     following_apart.apart = True
     return following_apart
-
-
-def check_batch(size: int) -> None:
-    """Check that the devices can share a batch.
-
-    Raises:
-        ValueError: they cannot.
-    """
-    if size % replicas():
-        raise ValueError(
-            f"A batch of {size} cannot be shared by {replicas()} devices. Take a multiple of "
-            f"{replicas()} for BATCH_SIZE, or set DEVICES=one."
-        )
 
 
 def copy(network: keras.Model) -> keras.Model:

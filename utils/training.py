@@ -123,7 +123,6 @@ class Trainer:
             ValueError: a wrong argument, or a step that changes what would not be saved.
         """
         at_least(1, rounds=rounds, steps_per_round=steps_per_round, score_every=score_every)
-        device.check_batch(dataset.batch_size)
         panel.check(callbacks)
         self.dataset = dataset
         self.rounds = rounds
