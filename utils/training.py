@@ -135,7 +135,7 @@ class Trainer:
         with run.open_folder(self.lesson, identity) as self.folder:
             self._open(identity)
             shown = panel.Progress(
-                dataset.name, rounds, steps_per_round, self.history, self.frames, self.folder, game
+                rounds, steps_per_round, self.history, self.frames, self.folder, game
             )
             try:
                 self._train([panel.Panel(shown), *callbacks])
