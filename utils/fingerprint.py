@@ -62,7 +62,7 @@ def computed(graph: tf.Graph, owned: dict[str, Any]) -> str:
         for i, copy in enumerate(device.copies(variable))
     }
     every = [copy for variable in graph.variables for copy in device.copies(variable)]
-    others = {id(copy.handle): copy for copy in every if id(copy.handle) not in names}
+    variables = {id(copy.handle): copy for copy in every}
     walk = _Walk()
     given = {}
     for outer, inner in graph.captures:
@@ -71,7 +71,7 @@ def computed(graph: tf.Graph, owned: dict[str, Any]) -> str:
         elif all(op.type in COLLECTIVES for op in inner.consumers()):
             given[inner.ref()] = digest("the order of collectives")
         else:
-            given[inner.ref()] = _by_value(outer, others.get(id(outer)), walk)
+            given[inner.ref()] = _by_value(outer, variables.get(id(outer)), walk)
     free = [tensor for tensor in graph.inputs if tensor.ref() not in given]
     given |= {tensor.ref(): digest("input", i) for i, tensor in enumerate(free)}
     outputs = walk.through(graph, [given[tensor.ref()] for tensor in graph.inputs])

@@ -183,20 +183,6 @@ def save_gif(
     return path
 
 
-def in_colours(picture: np.ndarray, colours: Sequence[Sequence[float]]) -> np.ndarray:
-    """Give each pixel the nearest of a few colours.
-
-    Args:
-        picture: uint8, (height, width, 3).
-        colours: red, green and blue, each from 0 to 1; more than three values are cut.
-    """
-    levels = np.rint(255 * np.array(colours)[:, :3]).astype("uint8")
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(levels.tobytes())
-    few = Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE)
-    return np.asarray(few.convert("RGB"))
-
-
 def _denser_early(n: int, most: int) -> np.ndarray:
     """Choose at most so many of the numbers 0 to n - 1, the first and the last among them."""
     if n <= most:

@@ -117,9 +117,9 @@ def open_folder(lesson: str, identity: dict[str, Any]) -> Iterator[Path]:
                 "then run again. To train beside it, set OUTPUT_DIR to another folder."
             ) from None
         except OSError as error:
-            reason = error.strerror or error
             raise OSError(
-                f"{folder} cannot be written to: {reason}. Set OUTPUT_DIR to a folder that can."
+                f"{folder} cannot be written to: {error.strerror or error}. Set OUTPUT_DIR to a "
+                "folder that can."
             ) from error
         yield folder
 
