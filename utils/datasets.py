@@ -379,9 +379,7 @@ def folder(
     )
 
 
-def classes_of(
-    names: Sequence[str], in_archive: bool = False
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def classes_of(names: Sequence[str], in_archive: bool) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return which class each file is of, by the sub-folder that it lies in.
 
     Args:
@@ -395,5 +393,5 @@ def classes_of(
     if in_archive and len({parts[:1] for parts in folders}) == 1:
         folders = [parts[1:] for parts in folders]
     found = [parts[0] if parts else "." for parts in folders]
-    classes = tuple(sorted(set(found)))
-    return np.array([classes.index(name) for name in found], "int64"), classes
+    classes, labels = np.unique(found, return_inverse=True)
+    return labels.astype("int64"), tuple(classes.tolist())
