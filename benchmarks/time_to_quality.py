@@ -100,7 +100,7 @@ def tutorial() -> tuple[training.Trainer, datasets.ImageData, int, int]:
         d_optimizer=d_optimizer,
         rng=rng,
     )
-    return trainer, dataset, EPOCHS, dataset.steps_per_epoch
+    return trainer, dataset, EPOCHS, len(dataset.images) // dataset.batch_size
 
 
 def lesson() -> tuple[training.Trainer, datasets.ImageData, int, int]:

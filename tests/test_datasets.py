@@ -205,7 +205,7 @@ def test_a_strategy_hands_out_the_parts():
 
 @pytest.mark.parametrize(("workers", "replicas"), [(1, 3), (3, 4)])
 def test_a_batch_that_cannot_be_cut_is_named(workers, replicas):
-    with pytest.raises(ValueError, match=f"batch_size=8 cannot be cut .* {replicas} replicas"):
+    with pytest.raises(ValueError, match=f"BATCH_SIZE=8 cannot be cut .* {replicas} devices"):
         noise().from_step(0, tf.distribute.InputContext(workers, 0, replicas))
 
 

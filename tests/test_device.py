@@ -275,7 +275,9 @@ def test_a_batch_that_cannot_be_shared_is_refused(two):
         images=toy.data().images,
         labels=toy.data().labels,
     )
-    with pytest.raises(ValueError, match=r"batch of 7 cannot be shared by 2 devices.*DEVICES=one"):
+    with pytest.raises(
+        ValueError, match=r"BATCH_SIZE=7 cannot be cut into equal parts for 2 devices.*DEVICES=one"
+    ):
         toy.make().fit(odd, 1, 1, lambda: np.zeros((1, 28, 28, 1)))
 
 

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from utils.layers import ConvToImage, summary
+from utils.layers import summary
+from utils.topics.convolution import ConvToImage
 from utils.topics.cyclegan import InstanceNorm, ReflectionPadding2D
 from utils.topics.upscaling import LikeNearest, PixelShuffle
 

@@ -21,7 +21,7 @@ def progress(tmp_path):
     frame = tmp_path / "00000.png"
     images.save_png(frame, np.zeros((1, 8, 8, 1), "float32"))
     rows = history(2, d_loss=1.2, g_loss=0.8, d_real=0.6, d_fake=0.4, score=None)
-    return panel.Progress("noise", 4, 100, rows, [frame], tmp_path)
+    return panel.Progress(4, 100, rows, [frame], tmp_path)
 
 
 HEALTHY = [

@@ -80,13 +80,6 @@ def test_a_saved_picture_is_read_back(tmp_path):
     np.testing.assert_array_equal(iio.imread(tmp_path / "b.png"), picture[..., 0])
 
 
-def test_a_picture_in_a_few_colours():
-    """Each pixel gets the nearest one."""
-    picture = np.array([[[250, 10, 0], [0, 90, 0], [20, 20, 40]]], "uint8")
-    found = images.in_colours(picture, [(1, 0, 0, 1), (0, 0.5, 0, 1), (0, 0, 0, 1)])
-    np.testing.assert_array_equal(found, [[[255, 0, 0], [0, 128, 0], [0, 0, 0]]])
-
-
 def frames(n):
     return [np.full((4, 8, 8, 1), 255 * i // (n - 1), "uint8") for i in range(n)]
 

@@ -97,41 +97,25 @@ class Dataset:
         Raises:
             ValueError: a batch cannot be cut into so many parts.
         """
-        replicas, own = self._parts(context)
-        size = self.batch_size // replicas  # of a part
-
-        def is_own(number: tf.Tensor, indices: Any) -> tf.Tensor:
-            replica = number % replicas
-            return (own.start <= replica) & (replica < own.stop)
-
-        def load(number: tf.Tensor, indices: Any) -> Any:
-            places = number * size + tf.range(size, dtype=tf.int64)
-            return self.load(indices, places)
-
-        numbers = tf.data.Dataset.range(step * replicas, tf.int64.max)
-        parts = tf.data.Dataset.zip(numbers, self.order(step * self.batch_size, size))
-        if len(own) < replicas:
-            parts = parts.filter(is_own)
+        context = context or tf.distribute.InputContext()
+        replicas = context.num_replicas_in_sync
+        workers = context.num_input_pipelines
+        if self.batch_size % replicas or replicas % workers:
+            raise ValueError(
+                f"BATCH_SIZE={self.batch_size} cannot be cut into equal parts for {replicas} "
+                f"devices of {workers} workers. Take a multiple of {replicas}, or DEVICES=one."
+            )
+        share = self.batch_size // workers
+        start = step * self.batch_size
+        places = tf.data.Dataset.range(start, tf.int64.max).batch(share, drop_remainder=True)
+        shares = tf.data.Dataset.zip(self.order(start, share), places)
+        own = shares.shard(workers, context.input_pipeline_id)
+        parts = own.rebatch(self.batch_size // replicas, drop_remainder=True)
         options = tf.data.Options()
         # Autotuning has nothing to tune here, and the end of a training would wait for its thread,
         # which sleeps up to a minute.
         options.autotune.enabled = False
-        return parts.map(load).prefetch(2).with_options(options)
-
-    def _parts(self, context: tf.distribute.InputContext | None) -> tuple[int, range]:
-        """Return into how many parts a batch is cut, and which of them this pipeline yields."""
-        if context is None:
-            return 1, range(1)
-        replicas = context.num_replicas_in_sync
-        pipelines = context.num_input_pipelines
-        if self.batch_size % replicas or replicas % pipelines:
-            raise ValueError(
-                f"batch_size={self.batch_size} cannot be cut into equal parts for {replicas} "
-                f"replicas on {pipelines} workers. Take a multiple of {replicas}, or DEVICES=one."
-            )
-        each = replicas // pipelines
-        first = context.input_pipeline_id * each
-        return replicas, range(first, first + each)
+        return parts.map(self.load).prefetch(2).with_options(options)
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the batches, in JSON's values: every field, data by their content.
@@ -271,14 +255,9 @@ class ImageData(Dataset):
                 f"batch_size={self.batch_size}: {self.name} has {len(self.images)} images."
             )
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Number of full batches in one pass over the images."""
-        return len(self.images) // self.batch_size
-
     def order(self, start: int, size: int) -> tf.data.Dataset:
-        used = self.steps_per_epoch * self.batch_size
-        return order_of(len(self.images), used, self.seed, start, size)
+        n = len(self.images)
+        return order_of(n, n - n % self.batch_size, self.seed, start, size)
 
     def load(
         self, indices: tf.Tensor, places: tf.Tensor
@@ -400,9 +379,7 @@ def folder(
     )
 
 
-def classes_of(
-    names: Sequence[str], in_archive: bool = False
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def classes_of(names: Sequence[str], in_archive: bool) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return which class each file is of, by the sub-folder that it lies in.
 
     Args:
@@ -416,5 +393,5 @@ def classes_of(
     if in_archive and len({parts[:1] for parts in folders}) == 1:
         folders = [parts[1:] for parts in folders]
     found = [parts[0] if parts else "." for parts in folders]
-    classes = tuple(sorted(set(found)))
-    return np.array([classes.index(name) for name in found], "int64"), classes
+    classes, labels = np.unique(found, return_inverse=True)
+    return labels.astype("int64"), tuple(classes.tolist())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from utils.options import option
 
@@ -241,8 +242,8 @@ def share(name: str, part_of_run: Any) -> None:
         for layer in inner_layers(part_of_run):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
-            if hasattr(layer, "seed_generator"):
-                layer.seed_generator.next = _apart(layer.seed_generator.next)
+            if seeds := getattr(layer, "seed_generator", None):
+                seeds.next = functools.partial(_next_apart, seeds)
     else:
         raise ValueError(
             f"{name} keeps one state for all images in their order, so this lesson trains on one "
@@ -250,49 +251,22 @@ def share(name: str, part_of_run: Any) -> None:
         )
 
 
-@contextlib.contextmanager
-def plain_losses() -> Iterator[None]:
-    """Let Keras' losses be means over what a device got, like all others.
+def plain_losses() -> contextlib.AbstractContextManager:
+    """Let Keras' losses be means over what a device got, like all others, inside the block.
 
     On several devices Keras divides its own losses by their number, as it sums gradients. Here
     the optimizers divide (`share`), so that it does not matter whose loss a step uses.
     """
-    from keras.src.losses import loss
-
-    before = loss.scale_loss_for_distribution
-    loss.scale_loss_for_distribution = lambda value: value
-    try:
-        yield
-    finally:
-        loss.scale_loss_for_distribution = before
+    divides = "keras.src.losses.loss.scale_loss_for_distribution"
+    return mock.patch(divides, lambda value: value)
 
 
-def _apart(following: Callable) -> Callable:
-    """Wrap what gives a layer's next seed: each device gets another one."""
-    if getattr(following, "apart", False):
-        return following
-
-    def following_apart(ordered: bool = True) -> tf.Tensor:
-        seed = following(ordered)
-        context = tf.distribute.get_replica_context()
-        number = context.replica_id_in_sync_group if context else 0
-        return seed + tf.cast([1_000_003 * number, 0], seed.dtype)
-
-    following_apart.apart = True
-    return following_apart
-
-
-def check_batch(size: int) -> None:
-    """Check that the devices can share a batch.
-
-    Raises:
-        ValueError: they cannot.
-    """
-    if size % replicas():
-        raise ValueError(
-            f"A batch of {size} cannot be shared by {replicas()} devices. Take a multiple of "
-            f"{replicas()} for BATCH_SIZE, or set DEVICES=one."
-        )
+def _next_apart(seeds: keras.random.SeedGenerator, ordered: bool = True) -> tf.Tensor:
+    """Return a layer's next seed: each device gets another one."""
+    seed = type(seeds).next(seeds, ordered)
+    context = tf.distribute.get_replica_context()
+    number = context.replica_id_in_sync_group if context else 0
+    return seed + tf.cast([1_000_003 * number, 0], seed.dtype)
 
 
 def copy(network: keras.Model) -> keras.Model:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -101,17 +100,8 @@ def _compiled(generator: Callable) -> Callable:
     return tf.function(generator, jit_compile=False)
 
 
-@dataclass(frozen=True)
-class Embedded:
-    """What a network makes of images.
-
-    Attributes:
-        features: (n, d).
-        logits: (n, classes), or None where the network is no classifier.
-    """
-
-    features: np.ndarray
-    logits: np.ndarray | None = None
+# Features (n, d) of images, and logits (n, classes), None where the network is no classifier.
+Embedded = tuple[np.ndarray, np.ndarray | None]
 
 
 class Evaluation:
@@ -143,11 +133,11 @@ class Evaluation:
 
     @functools.cached_property
     def _test_features(self) -> np.ndarray:
-        return self._embed(self._test).features
+        return self._embed(self._test)[0]
 
     @functools.cached_property
     def _train_features(self) -> np.ndarray:
-        return self._embed(self._train).features
+        return self._embed(self._train)[0]
 
     @functools.cached_property
     def _floor_embedded(self) -> Embedded:
@@ -155,7 +145,7 @@ class Evaluation:
 
     @functools.cached_property
     def frechet_floor(self) -> float:  # described with the class
-        return metrics.frechet_distance(self._floor_embedded.features, self._test_features)
+        return metrics.frechet_distance(self._floor_embedded[0], self._test_features)
 
     def frechet(self, images: np.ndarray) -> float:
         """Return the Fréchet distance of images as a multiple of its floor.
@@ -163,7 +153,7 @@ class Evaluation:
         Raises:
             ValueError: there are fewer than n images, or they hold NaN.
         """
-        features = self._embed(self._first(images)).features
+        features, _ = self._embed(images)
         return metrics.frechet_distance(features, self._test_features) / self.frechet_floor
 
     def floor(self) -> dict[str, Any]:
@@ -182,22 +172,19 @@ class Evaluation:
         Raises:
             ValueError: there are fewer than n images, or they hold NaN.
         """
-        images = self._first(images)
-        return self._measures(images, self._embed(images))
-
-    def _first(self, images: np.ndarray) -> np.ndarray:
-        if len(images) < self.n:
-            raise ValueError(f"{len(images)} images, but this Evaluation compares {self.n}.")
-        return images[: self.n]
+        return self._measures(images[: self.n], self._embed(images))
 
     def _embed(self, images: np.ndarray) -> Embedded:
+        if len(images) < self.n:
+            raise ValueError(f"{len(images)} images, but this Evaluation compares {self.n}.")
         if not np.isfinite(images).all():
             raise ValueError("The images hold NaN or infinite values: the training has diverged.")
-        found = in_batches(self._network, images)
-        return Embedded(*found) if isinstance(found, list) else Embedded(found)
+        found = in_batches(self._network, images[: self.n])
+        return tuple(found) if isinstance(found, list) else (found, None)
 
     def _measures(self, images: np.ndarray, embedded: Embedded) -> dict[str, Any]:
-        features, test = embedded.features, self._test_features
+        features, logits = embedded
+        test = self._test_features
         distance = metrics.frechet_distance(features, test)
         kernel, deviation = metrics.kernel_distance(features, test)
         precision, recall = metrics.precision_recall(test, features)
@@ -209,8 +196,8 @@ class Evaluation:
             "precision": precision,
             "recall": recall,
         }
-        if embedded.logits is not None:
-            found |= metrics.class_shares(embedded.logits)
+        if logits is not None:
+            found |= metrics.class_shares(logits)
         pixels = [_floats(x) for x in (images, self._train, self._test)]
         found["nearer train, pixels"] = _share_nearer(*pixels)
         found["nearer train, features"] = _share_nearer(features, self._train_features, test)

@@ -62,7 +62,7 @@ def computed(graph: tf.Graph, owned: dict[str, Any]) -> str:
         for i, copy in enumerate(device.copies(variable))
     }
     every = [copy for variable in graph.variables for copy in device.copies(variable)]
-    others = {id(copy.handle): copy for copy in every if id(copy.handle) not in names}
+    variables = {id(copy.handle): copy for copy in every}
     walk = _Walk()
     given = {}
     for outer, inner in graph.captures:
@@ -71,10 +71,10 @@ def computed(graph: tf.Graph, owned: dict[str, Any]) -> str:
         elif all(op.type in COLLECTIVES for op in inner.consumers()):
             given[inner.ref()] = digest("the order of collectives")
         else:
-            given[inner.ref()] = _by_value(outer, others.get(id(outer)), walk)
+            given[inner.ref()] = _by_value(outer, variables.get(id(outer)), walk)
     free = [tensor for tensor in graph.inputs if tensor.ref() not in given]
     given |= {tensor.ref(): digest("input", i) for i, tensor in enumerate(free)}
-    outputs = walk.through(graph, given)
+    outputs = walk.through(graph, [given[tensor.ref()] for tensor in graph.inputs])
     lost = [walk.foreign[found] for found in walk.writes if found in walk.foreign]
     if lost:
         raise ValueError(
@@ -119,9 +119,9 @@ class _Walk:
     effects: list[str] = field(default_factory=list)
     foreign: dict[str, str] = field(default_factory=dict)
 
-    def through(self, graph: tf.Graph, given: dict[Any, str]) -> list[str]:
-        """Hash all operations; `given` holds the hashes of placeholders. Returns the outputs'."""
-        hashes = dict(given)
+    def through(self, graph: tf.Graph, given: Sequence[str]) -> list[str]:
+        """Hash all operations; `given` holds the hashes of the inputs. Returns the outputs'."""
+        hashes = {tensor.ref(): one for tensor, one in zip(graph.inputs, given, strict=True)}
         for op in graph.get_operations():
             inputs = [hashes[tensor.ref()] for tensor in op.inputs]
             if op.type == "Placeholder":
@@ -131,15 +131,14 @@ class _Walk:
             elif op.type in COLLECTIVES:  # its other inputs are numbered anew at each trace
                 found = [digest("collective", inputs[0])]
             elif op.type in CALLS:  # what it calls might as well stand here
-                inner = _function(graph, op.get_attr("f").name)
-                found = self.through(inner, _bound(inner, inputs))
+                found = self.through(_function(graph, op.get_attr("f").name), inputs)
             else:
-                found = self.operation(graph, op, inputs)
+                found = self.operation(op, inputs)
             for tensor, one in zip(op.outputs, found, strict=False):
                 hashes[tensor.ref()] = one
         return [hashes[tensor.ref()] for tensor in graph.outputs]
 
-    def operation(self, graph: tf.Graph, op: tf.Operation, inputs: list[str]) -> list[str]:
+    def operation(self, op: tf.Operation, inputs: list[str]) -> list[str]:
         """Hash one operation; note what it writes."""
         if op.type in PYTHON:
             raise ValueError(
@@ -152,7 +151,7 @@ class _Walk:
         for key in sorted(set(op.node_def.attr) - NOTES):
             value = op.node_def.attr[key]
             if not key.startswith("_") and value.WhichOneof("value") != "shape":
-                attributes.append((key, self.attribute(graph, op, value, inputs, written)))
+                attributes.append((key, self.attribute(op, value, inputs, written)))
         has_functions = any(_functions(op.node_def.attr[key]) for key in op.node_def.attr)
         found = digest(op.type, attributes, inputs, before)
         if resources and op.type not in READS and not has_functions:
@@ -163,29 +162,24 @@ class _Walk:
             self.effects.append(found)
         return [digest(found, i) for i in range(len(op.outputs))]
 
-    def attribute(
-        self, graph: tf.Graph, op: tf.Operation, value: Any, inputs: list[str], written: set[str]
-    ) -> Any:
+    def attribute(self, op: tf.Operation, value: Any, inputs: list[str], written: set[str]) -> Any:
         """Return what an attribute decides: tensors by value, functions by what they compute."""
         if value.WhichOneof("value") == "tensor":
             return _array(tf.make_ndarray(value.tensor))
         names = _functions(value)
         if not names:
             return "" if value.list.shape else value.SerializeToString(deterministic=True).hex()
-        return [self.branch(_function(graph, name), op, inputs, written) for name in names]
+        return [self.branch(_function(op.graph, name), inputs, written) for name in names]
 
-    def branch(
-        self, inner: tf.Graph, op: tf.Operation, inputs: list[str], written: set[str]
-    ) -> str:
+    def branch(self, inner: tf.Graph, inputs: list[str], written: set[str]) -> str:
         """Hash a function that may run, or run often: as `cond`, `while` and `map` have them."""
         arguments = inputs[len(inputs) - len(inner.inputs) :]  # without what decides
-        kinds = [tensor.dtype for tensor in inner.inputs]
         named = [
-            argument if kind == tf.resource else digest("argument", i)
-            for i, (argument, kind) in enumerate(zip(arguments, kinds, strict=True))
+            argument if tensor.dtype == tf.resource else digest("argument", i)
+            for i, (argument, tensor) in enumerate(zip(arguments, inner.inputs, strict=True))
         ]
         own = _Walk(dict(self.writes), [], self.foreign)
-        outputs = own.through(inner, _bound(inner, named))
+        outputs = own.through(inner, named)
         written |= {key for key, n in own.writes.items() if n != self.writes.get(key, 0)}
         return digest(sorted(own.effects), outputs)
 
@@ -203,10 +197,6 @@ def _function(graph: tf.Graph, name: str) -> tf.Graph:
             return found.graph
         graph = getattr(graph, "outer_graph", None)
     raise ValueError(f"train_step calls {name}, which cannot be looked into.")
-
-
-def _bound(inner: tf.Graph, hashes: Sequence[str]) -> dict[Any, str]:
-    return {t.ref(): found for t, found in zip(inner.inputs, hashes, strict=True)}
 
 
 # The start
@@ -239,20 +229,18 @@ def projected(value: np.ndarray) -> list[float]:
     return [float(np.linalg.norm(flat)), float(direction @ flat)]
 
 
-def unlike(a: dict[str, list], b: dict[str, list], tolerance: float = TOLERANCE) -> list[str]:
+def unlike(a: dict[str, list], b: dict[str, list]) -> list[str]:
     """Name the variables that differ between two descriptions, or are in one of them only."""
-    return sorted(
-        name
-        for name in a.keys() | b.keys()
-        if name not in a or name not in b or not _alike(a[name], b[name], tolerance)
-    )
+    names = a.keys() | b.keys()
+    return sorted(name for name in names if not _alike(a.get(name, []), b.get(name, [])))
 
 
-def _alike(a: list, b: list, tolerance: float) -> bool:
+def _alike(a: list, b: list, size: float = 0.0) -> bool:
+    """Compare numbers on a scale, by default their own; checksums must be equal."""
     if len(a) != len(b) or isinstance(a[0], str):
         return a == b
-    size = max(abs(a[0]), abs(b[0]))  # a norm, and for a projection the deviation it has
-    return all(abs(x - y) <= tolerance * size for x, y in zip(a, b, strict=True))
+    size = size or max(abs(a[0]), abs(b[0]))  # a norm, and for a projection the deviation it has
+    return all(abs(x - y) <= TOLERANCE * size for x, y in zip(a, b, strict=True))
 
 
 # The first update: a second opinion, where versions and prints both differ
@@ -266,17 +254,12 @@ def same_update(a: dict[str, list], b: dict[str, list]) -> bool:
             update. Moments are compared on the scale of the largest of their optimizer, as
             gradients that are zero but for rounding differ from version to version.
     """
-    if a.keys() != b.keys():
-        return False
-    scales: dict[str, float] = {}
-    for name, found in a.items():
-        kind = name.split("/")[0]
-        scales[kind] = max(scales.get(kind, 0.0), abs(found[0]))
-    return all(
-        abs(x - y) <= TOLERANCE * scales[name.split("/")[0]]
-        for name in a
-        for x, y in zip(a[name], b[name], strict=True)
-    )
+    kinds = {name: name.split("/")[0] for name in a}
+    scales = dict.fromkeys(kinds.values(), 0.0)
+    for name, kind in kinds.items():
+        scales[kind] = max(scales[kind], abs(a[name][0]))
+    alike = (_alike(found, b.get(name, []), scales[kinds[name]]) for name, found in a.items())
+    return a.keys() == b.keys() and all(alike)
 
 
 def first_update(step: Callable, batch: Any, parts: dict[str, Any]) -> dict[str, list]:
@@ -311,15 +294,16 @@ def identity(
         start: of `start`.
         print_: of `computed`.
     """
+    machine = {
+        "precision": device.training_precision(),
+        "XLA": xla,
+        "replicas": device.replicas(),
+    }
     found = {
         "form": FORM,
         "constants": {name: v for name, v in constants.items() if name not in NOT_COUNTED},
         "data": data,
-        "machine": {
-            "precision": device.training_precision(),
-            "XLA": xla,
-            "replicas": device.replicas(),
-        },
+        "machine": machine,
         "versions": runtime.versions(),
         "start": start,
         "computed": print_,
@@ -327,29 +311,28 @@ def identity(
     return json.loads(json.dumps(found))
 
 
-def differences(a: dict[str, Any], b: dict[str, Any], without: Sequence[str] = ()) -> list[str]:
+def differences(a: dict[str, Any], b: dict[str, Any], machines: bool = True) -> list[str]:
     """Name in what run b differs from run a, for instance "BATCH_SIZE 64 → 128".
 
     Args:
         a, b: identities: {"constants", "data", "machine": {name: value}, "computed": print,
             "start": of `start`}.
-        without: groups that do not count.
+        machines: False if it does not matter on what machine, and how compiled, they run.
     """
     if a.get("form") != b.get("form"):
         return ["another version of utils wrote it"]
-    found = []
-    for group in ("constants", "data", "machine"):
-        if group not in without:
-            found += _changes(a[group], b[group], "" if group != "data" else "the data's ")
+    found = _changes(a["constants"], b["constants"]) + _changes(a["data"], b["data"], "the data's ")
+    if machines:
+        found += _changes(a["machine"], b["machine"])
     parts = sorted({name.split("/")[0] for name in unlike(a["start"], b["start"])})
-    if "start" not in without and parts:
+    if parts:
         found.append(f"the values that {', '.join(parts)} begin with")
-    if "computed" not in without and a["computed"] != b["computed"]:
+    if a["computed"] != b["computed"]:
         found.append(COMPUTES)
     return found
 
 
-def _changes(a: dict[str, Any], b: dict[str, Any], whose: str) -> list[str]:
+def _changes(a: dict[str, Any], b: dict[str, Any], whose: str = "") -> list[str]:
     found = []
     for key in sorted(a.keys() | b.keys()):
         x, y = a.get(key), b.get(key)

@@ -6,7 +6,6 @@ uint8, (height, width) or (height, width, 3).
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import imageio.v3 as iio
 import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from skimage.util import montage
 
 TEXT = 10  # size of a caption in pixels, in a picture up to SHOWN pixels wide
 SHOWN = 800  # a page shows pictures reduced to about this width, so wider ones get larger text
@@ -54,14 +54,12 @@ def grid(
         wide as its caption at least.
     """
     images = to_uint8(images)
-    n, height, width, channels = images.shape
+    n, *_, channels = images.shape
     columns = columns or int(np.ceil(np.sqrt(n)))
-    rows = -(-n // columns)
-    sheet = np.zeros((rows, height + gap, columns, width + gap, channels), "uint8")
-    for i, image in enumerate(images):
-        sheet[i // columns, :height, i % columns, :width] = image
-    sheet = sheet.reshape(rows * (height + gap), columns * (width + gap), channels)
-    sheet = sheet[: rows * (height + gap) - gap, : columns * (width + gap) - gap]
+    shape = -(-n // columns), columns
+    black = [0] * channels
+    sheet = montage(images, black, grid_shape=shape, padding_width=gap, channel_axis=-1)
+    sheet = sheet[gap:-gap, gap:-gap]  # without the border
     picture = sheet[..., 0] if channels == 1 else sheet
     return _with_strip(picture, caption) if caption else picture
 
@@ -106,9 +104,8 @@ def _with_strip(picture: np.ndarray, caption: str) -> np.ndarray:
 
 def _on_black(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     """Put a picture at the top left of a larger black one."""
-    ground = np.zeros((height, width, *picture.shape[2:]), "uint8")
-    ground[: picture.shape[0], : picture.shape[1]] = picture
-    return ground
+    edges = (0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)
+    return np.pad(picture, edges[: picture.ndim])
 
 
 def show(images: np.ndarray, title: str = "", columns: int | None = None, scale: int = 2) -> None:
@@ -135,11 +132,6 @@ def show(images: np.ndarray, title: str = "", columns: int | None = None, scale:
 def png_bytes(picture: np.ndarray) -> bytes:
     """Return a picture as the content of a PNG file."""
     return iio.imwrite("<bytes>", picture, extension=".png")
-
-
-def png(picture: np.ndarray) -> str:
-    """Return a picture as a PNG in base64, for HTML."""
-    return base64.b64encode(png_bytes(picture)).decode()
 
 
 def save_png(path: Path, images: np.ndarray, caption: str = "") -> None:
@@ -189,20 +181,6 @@ def save_gif(
     durations = [pause] * (len(sheets) - 1) + [LAST]
     iio.imwrite(path, sheets, extension=".gif", duration=durations, loop=0)
     return path
-
-
-def in_colours(picture: np.ndarray, colours: Sequence[Sequence[float]]) -> np.ndarray:
-    """Give each pixel the nearest of a few colours.
-
-    Args:
-        picture: uint8, (height, width, 3).
-        colours: red, green and blue, each from 0 to 1; more than three values are cut.
-    """
-    levels = np.rint(255 * np.array(colours)[:, :3]).astype("uint8")
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(levels.tobytes())
-    few = Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE)
-    return np.asarray(few.convert("RGB"))
 
 
 def _denser_early(n: int, most: int) -> np.ndarray:

@@ -21,8 +21,8 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Compute the Fréchet distance between Gaussians fitted to two sets of features.
 
     |m_a - m_b|^2 + Tr(C_a + C_b - 2 (C_a C_b)^1/2) (Heusel et al. 2017, eq. 6). With A'A = C_a
-    and B'B = C_b the trace of the root is the sum of the singular values of AB'. Samples less
-    their mean are such an A, so few samples take little time.
+    and B'B = C_b the trace of the root is the sum of the singular values of AB'. Few samples
+    have an A of few rows, so they take little time.
 
     Args:
         a, b: (n, features), any float; with fewer samples than features it warns.
@@ -46,11 +46,8 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
 
 def _covariance_root(samples: np.ndarray) -> np.ndarray:
     """Return A, with no more rows than columns, such that A'A is the samples' covariance."""
-    x = (samples - samples.mean(0)) / math.sqrt(len(samples) - 1)
-    if len(x) <= x.shape[1]:
-        return x
-    values, vectors = np.linalg.eigh(x.T @ x)  # rounding can make a zero negative
-    return np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
+    x = (samples - samples.mean(0)) / math.sqrt(len(samples) - 1)  # X'X is the covariance
+    return np.linalg.qr(x, mode="r")  # X = QR and Q'Q = 1
 
 
 def kernel_distance(

@@ -60,7 +60,6 @@ class Progress:
     """What a panel shows of a run.
 
     Attributes:
-        data: name of the data set.
         rounds: of the whole training.
         steps_per_round: updates a round.
         history: a dict a round, as the Trainer's; it grows.
@@ -69,7 +68,6 @@ class Progress:
         game: what is played.
     """
 
-    data: str
     rounds: int
     steps_per_round: int
     history: History
@@ -132,8 +130,7 @@ def view(progress: Progress, step: int, pace: float | None, ends_round: bool) ->
 def _results(row: dict[str, float]) -> list[str]:
     hidden = ("round", "step", "seconds")
     shown = {k: v for k, v in row.items() if k not in hidden and v is not None}
-    first = [name for name in LABELS if name in shown]
-    names = first + [name for name in shown if name not in LABELS]
+    names = sorted(shown, key=lambda name: name not in LABELS)  # these first
     return [f"{LABELS.get(name, name)} {shown[name]:.2f}" for name in names]
 
 
@@ -284,11 +281,6 @@ class Panel(keras.callbacks.Callback):
         """Show the round."""
         self._renew(0, ends_round=True)
 
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Show the end, unless nothing was trained."""
-        if self.progress.history:
-            self._renew(0)
-
     def _renew(self, step: int, ends_round: bool = False) -> None:
         self.shown = time.perf_counter()
         pace = (self.shown - self.began) / self.steps if self.steps else None
@@ -354,22 +346,22 @@ def _curve(history: History, wanted: Sequence[str], line: float | None, note: st
     if not names or len(history) < 2:
         return ""
     values = [row[name] for row in history for name in names]
-    lines = [] if line is None else [line]
-    low = min([0.0, *values, *lines])
-    high = max([1.0, *values, *lines])
+    levels = [0.0, 1.0, *values] if line is None else [0.0, 1.0, *values, line]
+    low = min(levels)
+    high = max(levels)
 
     def y(value: float) -> str:
         return f"{56 - 52 * (value - low) / (high - low):.1f}"
 
-    drawn = "".join(
-        f'<path d="M0 {y(level)}H180" stroke="gray" stroke-dasharray="4"/>' for level in lines
-    )
+    drawn = ""
+    label = ", ".join(LABELS.get(name, name) for name in names)
+    if line is not None:
+        drawn = f'<path d="M0 {y(line)}H180" stroke="gray" stroke-dasharray="4"/>'
+        label += f" (dashed: {line:.2f}{note})"
     step = 180 / (len(history) - 1)
     for name, colour in zip(names, COLOURS, strict=False):
         points = " ".join(f"{step * i:.0f},{y(row[name])}" for i, row in enumerate(history))
         drawn += f'<polyline points="{points}" fill="none" stroke="{colour}"/>'
-    label = ", ".join(LABELS.get(name, name) for name in names)
-    label += "" if line is None else f" (dashed: {line:.2f}{note})"
     return (
         '<figure style="display:inline-block;margin:4px 12px 4px 0"><svg width="180" height="60">'
         f"{drawn}</svg><figcaption>{label}</figcaption></figure>"

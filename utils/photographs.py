@@ -273,15 +273,13 @@ def originals(
 
     source = expanded(source)
     pixels, files = _stored(_prepared(find(source, inside), prepare, source, keep_grey))
+    ends = np.cumsum([math.prod(file.shape) for file in files])
     found = {}
-    start = 0
-    for file in files:
-        end = start + math.prod(file.shape)
-        image = pixels[start:end].reshape(file.shape).view(Decoded)
+    for file, part in zip(files, np.split(pixels, ends[:-1]), strict=True):
+        image = part.reshape(file.shape).view(Decoded)
         image.names = (file.name,)
         image.files = file.sha256
         found[file.name] = image
-        start = end
     return found
 
 

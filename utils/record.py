@@ -13,6 +13,9 @@ import numpy as np
 from utils import device, fingerprint, run, runtime, sources, state
 from utils.options import ROOT, option
 
+FirstUpdate = Callable[[], dict[str, list]]  # see `fingerprint.first_update`
+Identity = dict[str, Any]
+
 
 def record_folder(lesson: str) -> Path:
     """Return where the record of a lesson lies: tracked by git, whatever OUTPUT_DIR says."""
@@ -20,11 +23,7 @@ def record_folder(lesson: str) -> Path:
 
 
 def opened(
-    folder: Path,
-    own: state.State,
-    identity: dict[str, Any],
-    rounds: int,
-    first_update: Callable[[], dict[str, list]],
+    folder: Path, own: state.State, identity: Identity, rounds: int, first_update: FirstUpdate
 ) -> state.Values | None:
     """Copy the record into a run's folder, and return the values to go on with, or None.
 
@@ -46,11 +45,8 @@ def opened(
 
 
 def load_record(
-    lesson: str,
-    identity: dict[str, Any],
-    rounds: int,
-    first_update: Callable[[], dict[str, list]],
-) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    lesson: str, identity: Identity, rounds: int, first_update: FirstUpdate
+) -> tuple[state.Values, dict[str, Any]] | None:
     """Return (values, metrics) of the record, or None where it is of something else.
 
     Precision, XLA and the number of devices need not agree. A record never opens over a stand-in.
@@ -88,11 +84,9 @@ def load_record(
     return load_state(folder), metrics
 
 
-def _changes(
-    found: dict[str, Any], identity: dict[str, Any], first_update: Callable[[], dict[str, list]]
-) -> list[str]:
+def _changes(found: Identity, identity: Identity, first_update: FirstUpdate) -> list[str]:
     """Name what differs; where only the print and the versions do, the first update decides."""
-    changed = fingerprint.differences(found, identity, without=("machine",))
+    changed = fingerprint.differences(found, identity, machines=False)
     if changed != [fingerprint.COMPUTES] or found["versions"] == identity["versions"]:
         return changed
     if not fingerprint.same_update(found.get("first update", {}), first_update()):
@@ -101,7 +95,7 @@ def _changes(
     return []
 
 
-def load_state(folder: Path) -> dict[str, np.ndarray]:
+def load_state(folder: Path) -> state.Values:
     """Return the values in a record's folder, once its checksums are right."""
     sources.check_sums(folder)
     with np.load(folder / "state.npz", allow_pickle=False) as file:

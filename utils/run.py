@@ -25,17 +25,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import filelock
-import imageio.v3 as iio
 import numpy as np
 import tensorflow as tf
 
-from utils import device, fingerprint, runtime
+from utils import device, fingerprint, images, runtime
 from utils.options import ROOT, option, output_dir
+from utils.state import Values
 
 KEEP = 3  # rounds
 WAIT = 10.0  # seconds, for another process that trains in the same folder
-
-State = dict[str, np.ndarray]
 
 
 def shown(path: Path) -> str:
@@ -65,13 +63,10 @@ def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
         temporary.unlink(missing_ok=True)  # of no use where the disk is full
 
 
-def _write_text(path: Path, text: str) -> None:
-    write(path, lambda file: file.write(text.encode()))
-
-
 def write_json(path: Path, content: Any) -> None:
     """Write plain values as JSON."""
-    _write_text(path, json.dumps(content, indent=1) + "\n")
+    text = json.dumps(content, indent=1) + "\n"
+    write(path, lambda file: file.write(text.encode()))
 
 
 def read_json(path: Path) -> Any:
@@ -122,9 +117,9 @@ def open_folder(lesson: str, identity: dict[str, Any]) -> Iterator[Path]:
                 "then run again. To train beside it, set OUTPUT_DIR to another folder."
             ) from None
         except OSError as error:
-            reason = error.strerror or error
             raise OSError(
-                f"{folder} cannot be written to: {reason}. Set OUTPUT_DIR to a folder that can."
+                f"{folder} cannot be written to: {error.strerror or error}. Set OUTPUT_DIR to a "
+                "folder that can."
             ) from error
         yield folder
 
@@ -167,7 +162,7 @@ def _prepare(folder: Path, identity: dict[str, Any]) -> None:
 # Rounds
 
 
-def save_round(folder: Path, number: int, state: State, frame: np.ndarray) -> None:
+def save_round(folder: Path, number: int, state: Values, frame: np.ndarray) -> None:
     """Write a round's frame and state, and drop all states but the last KEEP."""
     save_frame(folder, number, frame)
     write(folder / "rounds" / f"round-{number:05d}.npz", lambda file: np.savez(file, **state))
@@ -178,11 +173,10 @@ def save_round(folder: Path, number: int, state: State, frame: np.ndarray) -> No
 
 def save_frame(folder: Path, number: int, frame: np.ndarray) -> None:
     """Write a finished picture, uint8 (height, width) or (height, width, 3), as a PNG."""
-    picture = iio.imwrite("<bytes>", frame, extension=".png")
-    write(_frame(folder, number), lambda file: file.write(picture))
+    write(_frame(folder, number), lambda file: file.write(images.png_bytes(frame)))
 
 
-def load_round(folder: Path) -> State | None:
+def load_round(folder: Path) -> Values | None:
     """Return the state of the newest round that can be read, or None where there is no round.
 
     Raises:
@@ -210,7 +204,7 @@ def _frame(folder: Path, number: int) -> Path:
     return folder / "frames" / f"{number:05d}.png"
 
 
-def save_snapshot(folder: Path, number: int, state: State) -> None:
+def save_snapshot(folder: Path, number: int, state: Values) -> None:
     """Keep the averaged networks of a round, in half precision."""
     kept = {name: half(v) for name, v in state.items() if name.startswith("averaged_")}
     path = folder / "snapshots" / f"{number:05d}.npz"
@@ -229,7 +223,7 @@ def write_history(folder: Path, history: list[dict[str, float]]) -> None:
     writer = csv.DictWriter(text, fieldnames=names or ["round"])
     writer.writeheader()
     writer.writerows(history)
-    _write_text(folder / "history.csv", text.getvalue())
+    write(folder / "history.csv", lambda file: file.write(text.getvalue().encode()))
 
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:

@@ -16,7 +16,6 @@ import numpy as np  # isort: skip
 import tensorflow as tf  # isort: skip
 
 T = TypeVar("T")
-PLAIN = (bool, int, float, str)
 
 
 def preset() -> str:
@@ -73,7 +72,7 @@ def plain(value: Any) -> Any:
     """Return a number, string, or collection of such in Python's own kinds, else None."""
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, PLAIN):
+    if isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}

@@ -7,7 +7,7 @@ import hashlib
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -116,7 +116,9 @@ def download(
         return here
     reasons = []
     lock = filelock.FileLock(Path(tempfile.gettempdir(), f"{Path.home().name}-{name}.lock"))
-    with lock, _patience(timeout):
+    with lock, contextlib.ExitStack() as undo:
+        undo.callback(socket.setdefaulttimeout, socket.getdefaulttimeout())
+        socket.setdefaulttimeout(timeout)
         for url in urls:
             path = _fetched(name, url, check, reasons)
             if path:
@@ -125,17 +127,6 @@ def download(
     raise UnavailableError(
         f"Put {name} in a folder and set DATA_DIR to that. The download failed: {why}"
     )
-
-
-@contextlib.contextmanager
-def _patience(seconds: float) -> Iterator[None]:
-    """Give up connections that are silent for so long."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _fetched(

@@ -123,7 +123,6 @@ class Trainer:
             ValueError: a wrong argument, or a step that changes what would not be saved.
         """
         at_least(1, rounds=rounds, steps_per_round=steps_per_round, score_every=score_every)
-        device.check_batch(dataset.batch_size)
         panel.check(callbacks)
         self.dataset = dataset
         self.rounds = rounds
@@ -136,7 +135,7 @@ class Trainer:
         with run.open_folder(self.lesson, identity) as self.folder:
             self._open(identity)
             shown = panel.Progress(
-                dataset.name, rounds, steps_per_round, self.history, self.frames, self.folder, game
+                rounds, steps_per_round, self.history, self.frames, self.folder, game
             )
             try:
                 self._train([panel.Panel(shown), *callbacks])

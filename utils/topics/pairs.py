@@ -52,11 +52,6 @@ class UnpairedData(datasets.Dataset):
         if self.batch_size > max(counts):
             raise ValueError(f"batch_size={self.batch_size}: {self.name} has {counts} images.")
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Number of batches in which every image of the longer kind was seen."""
-        return -(-max(len(self.a), len(self.b)) // self.batch_size)
-
     def order(self, start: int, size: int) -> tf.data.Dataset:
         n_a = len(self.a)
         n_b = len(self.b)

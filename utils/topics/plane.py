@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -13,9 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, to_rgba_array
 from matplotlib.figure import Figure
+from PIL import Image
 from scipy import stats
 
-from utils import device, images
+from utils import device
 
 MEAN = np.array([1.0, 0.5])  # of the real points
 COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.8]])
@@ -23,13 +24,14 @@ REAL, FAKE, GROUND = "#1f77b4", "#d95f02", "#d9d9d9"  # colours
 SURFACE = LinearSegmentedColormap.from_list("surface", ["#fdb863", "#ffffff", "#92c5de"])
 # All that a frame holds: frames that share few colours make a small GIF.
 COLOURS = [*SURFACE(np.linspace(0, 1, 11)), *to_rgba_array(["k", "gray", REAL, FAKE, GROUND])]
+PALETTE = Image.new("P", (1, 1))
+PALETTE.putpalette(np.rint(255 * np.array(COLOURS)[:, :3]).astype("uint8").tobytes())
 BATCH = 256  # points of each kind, an update
 SIDE = np.linspace(-4, 4, 61)  # of the part of the plane that a frame shows
 PLANE = np.stack(np.meshgrid(SIDE, SIDE), axis=-1)  # (61, 61, 2)
 
 
-@dataclass(frozen=True)
-class Game:
+class Game(NamedTuple):
     """What `play` returns.
 
     Attributes:
@@ -47,8 +49,7 @@ class Game:
     discriminator: keras.Model
 
 
-@dataclass(frozen=True)
-class Players:
+class Players(NamedTuple):
     """The two networks, what trains them, and what they are told; see `play`."""
 
     generator: keras.Model
@@ -231,11 +232,16 @@ def _frame(players: Players, real: np.ndarray, fake: np.ndarray, pull: np.ndarra
     left, right = (canvas.figure.add_axes((x, 0.01, 0.48, 0.9)) for x in (0.01, 0.51))
     _draw_surface(left, "D as trained", learned, empty)
     _draw_surface(right, "D* = p_r / (p_r + p_g)", best, empty)
-    _draw_points(left, real, fake, pull)
+    left.scatter(*real.T, s=4, color=REAL, linewidths=0)
+    left.scatter(*fake.T, s=4, color=FAKE, linewidths=0)
+    arrows = 0.5 * pull[:25].T
+    left.quiver(*fake[:25].T, *arrows, angles="xy", scale_units="xy", scale=1, width=0.006)
     _draw_ellipse(right, MEAN, COVARIANCE, REAL)
     _draw_ellipse(right, mean, covariance, FAKE)
     canvas.draw()
-    return images.in_colours(np.asarray(canvas.buffer_rgba())[..., :3], COLOURS)
+    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    few = drawn.quantize(palette=PALETTE, dither=Image.Dither.NONE)  # each pixel the nearest
+    return np.asarray(few.convert("RGB"))
 
 
 def _draw_surface(axes: Axes, title: str, probabilities: np.ndarray, empty: np.ndarray) -> None:
@@ -245,13 +251,6 @@ def _draw_surface(axes: Axes, title: str, probabilities: np.ndarray, empty: np.n
     surface = np.ma.masked_where(empty, np.clip(probabilities, 0, 1))
     axes.contourf(SIDE, SIDE, surface, np.linspace(0, 1, 12), cmap=SURFACE)
     axes.contour(SIDE, SIDE, surface, [0.5], colors="black", linewidths=1)
-
-
-def _draw_points(axes: Axes, real: np.ndarray, fake: np.ndarray, pull: np.ndarray) -> None:
-    axes.scatter(*real.T, s=4, color=REAL, linewidths=0)
-    axes.scatter(*fake.T, s=4, color=FAKE, linewidths=0)
-    arrows = 0.5 * pull[:25].T
-    axes.quiver(*fake[:25].T, *arrows, angles="xy", scale_units="xy", scale=1, width=0.006)
 
 
 def _draw_ellipse(axes: Axes, mean: np.ndarray, covariance: np.ndarray, colour: str) -> None:
