@@ -103,7 +103,7 @@ class Dataset:
         if self.batch_size % replicas or replicas % workers:
             raise ValueError(
                 f"BATCH_SIZE={self.batch_size} cannot be cut into equal parts for {replicas} "
-                f"devices of {workers} workers. Take a multiple of {replicas}, or DEVICES=one."
+                f"devices on {workers} workers. Take a multiple of {replicas}, or set DEVICES=one."
             )
         share = self.batch_size // workers
         start = step * self.batch_size
