@@ -31,7 +31,7 @@ OUTLINE = [
 LIMITS = {  # at most, by edition
     2: {
         "cells": 40,
-        "lines of code": 220,  # their imports are longer since `utils` has more files
+        "lines of code": 240,  # their imports are longer since `utils` has more files
         "lines a cell": 30,
         "characters a line": 88,
         "words a cell": 180,

@@ -67,11 +67,11 @@ def has_hash(expected: str) -> Callable[[Path], None]:
     Args:
         expected: SHA-256, 64 hex digits, or MD5, 32, by which Keras knows its files.
     """
-    kind = "md5" if len(expected) == 32 else "sha256"
+    kind = "MD5" if len(expected) == 32 else "SHA-256"
 
     def check(path: Path) -> None:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, kind).hexdigest()
+            found = hashlib.file_digest(file, kind.replace("-", "").lower()).hexdigest()
         if found != expected:
             raise ValueError(f"{path.name} has the {kind} {found}, expected was {expected}")
 
