@@ -26,6 +26,7 @@ In topics/ lies what one or two lessons need; a topic imports the files above, n
     superresolution  crops to train on, the protocol of measuring, tiles: lesson 09
     upscaling        layers that make images larger: lesson 09
     features         networks trained on ImageNet, to compare photographs in: 07 and 09
+    export           a network as files for other programs: 07 and 09
 """
 
 import os
