@@ -28,6 +28,7 @@ In topics/ lies what one or two lessons need; a topic imports the files above, n
     upscaling        layers that make images larger: lesson 09
     convolution      the last layer of networks that make photographs: 07 and 09
     features         networks trained on ImageNet, to compare photographs in: 07 and 09
+    export           a network as files for other programs: 07 and 09
 """
 
 import os
