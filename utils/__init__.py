@@ -30,7 +30,15 @@ In topics/ lies what one or two lessons need; a topic imports the files above, n
 """
 
 import os
+import sys
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# What a terminal cannot show, it shows as "?": letters it lacks must end no training.
+for stream in (sys.stdout, sys.stderr):
+    if getattr(stream, "errors", "") == "strict" and hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="replace")
+
+if (backend := os.environ.get("KERAS_BACKEND")) not in (None, "", "tensorflow"):
+    print(f"KERAS_BACKEND={backend!r} is set aside: the lessons run on TensorFlow.")
+os.environ["KERAS_BACKEND"] = "tensorflow"
 # Not "2": TensorFlow logs as errors what its graph optimizer merely could not make faster.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
