@@ -12,12 +12,19 @@ from pathlib import Path
 import imageio.v3 as iio
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 from skimage.util import montage
 
 TEXT = 10  # size of a caption in pixels, in a picture up to SHOWN pixels wide
 SHOWN = 800  # a page shows pictures reduced to about this width, so wider ones get larger text
 LAST = 2000  # milliseconds that a GIF rests on its last frame
+# Fonts of East Asian letters. Figures take from those that are here what their own font lacks.
+FONTS = {"Malgun Gothic", "Apple SD Gothic Neo", "NanumGothic", "Noto Sans KR", "Noto Sans CJK KR"}
+FONTS |= {"Noto Sans CJK JP", "Yu Gothic", "Hiragino Sans", "IPAexGothic", "Microsoft YaHei"}
+FONTS |= {"PingFang SC", "SimHei", "WenQuanYi Zen Hei", "Droid Sans Fallback", "Arial Unicode MS"}
+FONTS = sorted(FONTS & set(font_manager.get_font_names()))
+plt.rcParams["font.family"] = [*plt.rcParams["font.family"], *FONTS]
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -94,12 +101,21 @@ def frame(made: np.ndarray, caption: str = "", columns: int | None = None) -> np
 def _with_strip(picture: np.ndarray, caption: str) -> np.ndarray:
     """Put a line of text below a picture, and black at its right where the text is wider."""
     size = max(TEXT, TEXT * picture.shape[1] // SHOWN)
-    font = ImageFont.load_default(size)
+    font = _font_of(caption, size)
     margin = 4
     width = max(picture.shape[1], round(font.getlength(caption)) + 2 * margin)
     strip = Image.new("L" if picture.ndim == 2 else "RGB", (width, size + 6))
     ImageDraw.Draw(strip).text((margin, 2), caption, fill="white", font=font)
     return np.concatenate([_on_black(picture, picture.shape[0], width), np.asarray(strip)])
+
+
+def _font_of(text: str, size: int) -> ImageFont.FreeTypeFont:
+    """Return Pillow's own font, or where it may lack a letter of a text, a font that has all."""
+    for name in () if text.isascii() else ("DejaVu Sans", *FONTS):
+        file = font_manager.findfont(name)
+        if all(font_manager.get_font(file).get_char_index(ord(letter)) for letter in text):
+            return ImageFont.truetype(file, size)
+    return ImageFont.load_default(size)
 
 
 def _on_black(picture: np.ndarray, height: int, width: int) -> np.ndarray:
