@@ -32,10 +32,8 @@ In topics/ lies what one or two lessons need; a topic imports the files above, n
 import os
 import sys
 
-# What a terminal cannot show, it shows as "?": letters it lacks must end no training.
-for stream in (sys.stdout, sys.stderr):
-    if getattr(stream, "errors", "") == "strict" and hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors="replace")
+if hasattr(sys.stdout, "reconfigure"):  # a letter that a terminal lacks must end no training
+    sys.stdout.reconfigure(errors="replace")
 
 if (backend := os.environ.get("KERAS_BACKEND")) not in (None, "", "tensorflow"):
     print(f"KERAS_BACKEND={backend!r} is set aside: the lessons run on TensorFlow.")

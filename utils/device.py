@@ -22,7 +22,9 @@ DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidia0", "/usr/lib/wsl/lib/libc
 def _native_stderr_kept() -> Iterator[None]:
     """Keep back what native code writes to stderr, unless the block fails."""
     before = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
+    with tempfile.TemporaryFile() as kept, contextlib.ExitStack() as at_end:
+        at_end.callback(os.close, before)
+        at_end.callback(os.dup2, before, 2)
         os.dup2(kept.fileno(), 2)
         try:
             yield
@@ -30,9 +32,6 @@ def _native_stderr_kept() -> Iterator[None]:
             kept.seek(0)
             os.write(before, kept.read())
             raise
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
 
 
 # TensorFlow greets with a dozen lines about libraries that it looks for, whatever the log level.
@@ -55,10 +54,7 @@ def check_keras() -> None:
         RuntimeError: Keras was imported before, on another backend than TensorFlow.
     """
     if (backend := keras.config.backend()) != "tensorflow":
-        raise RuntimeError(
-            f"Keras was imported before, on {backend}; the lessons run on TensorFlow. Restart the "
-            "kernel and run the first cell before all others, or set KERAS_BACKEND=tensorflow."
-        )
+        raise RuntimeError(f"Keras runs on {backend}, not TensorFlow: restart the kernel first.")
     for name, wanted in SETTINGS.items():
         found = getattr(keras.config, name)()
         if found != wanted:
@@ -84,7 +80,6 @@ def tell_why_no_gpu() -> None:
     lines = [line for line in done.stderr.splitlines() if "gpu" in line.lower() or "cud" in line]
     words = dict.fromkeys(line.partition("] ")[2] or line for line in lines)
     print("A driver of a GPU is there, but TensorFlow finds no GPU. It says:", *words, sep="\n  ")
-    print("To train without one, and without asking, set CUDA_VISIBLE_DEVICES=-1.", flush=True)
 
 
 def name() -> str:

@@ -19,12 +19,10 @@ from skimage.util import montage
 TEXT = 10  # size of a caption in pixels, in a picture up to SHOWN pixels wide
 SHOWN = 800  # a page shows pictures reduced to about this width, so wider ones get larger text
 LAST = 2000  # milliseconds that a GIF rests on its last frame
-# Fonts of East Asian letters. Figures take from those that are here what their own font lacks.
-FONTS = {"Malgun Gothic", "Apple SD Gothic Neo", "NanumGothic", "Noto Sans KR", "Noto Sans CJK KR"}
-FONTS |= {"Noto Sans CJK JP", "Yu Gothic", "Hiragino Sans", "IPAexGothic", "Microsoft YaHei"}
-FONTS |= {"PingFang SC", "SimHei", "WenQuanYi Zen Hei", "Droid Sans Fallback", "Arial Unicode MS"}
-FONTS = sorted(FONTS & set(font_manager.get_font_names()))
-plt.rcParams["font.family"] = [*plt.rcParams["font.family"], *FONTS]
+# Figures take East Asian letters from those of these fonts that are here.
+EAST = "Malgun Gothic,Apple SD Gothic Neo,NanumGothic,Noto Sans CJK KR,Noto Sans CJK JP,Yu Gothic,"
+EAST += "Hiragino Sans,PingFang SC,Microsoft YaHei,SimHei,WenQuanYi Zen Hei,Arial Unicode MS"
+plt.rcParams["font.family"] += [x for x in EAST.split(",") if x in font_manager.get_font_names()]
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -110,9 +108,9 @@ def _with_strip(picture: np.ndarray, caption: str) -> np.ndarray:
 
 
 def _font_of(text: str, size: int) -> ImageFont.FreeTypeFont:
-    """Return Pillow's own font, or where it may lack a letter of a text, a font that has all."""
-    for name in () if text.isascii() else ("DejaVu Sans", *FONTS):
-        file = font_manager.findfont(name)
+    """Return Pillow's own font, or where it may lack letters of a text, a figure's that has all."""
+    for name in () if text.isascii() else plt.rcParams["font.family"]:
+        file = font_manager.findfont(font_manager.FontProperties([name]))
         if all(font_manager.get_font(file).get_char_index(ord(letter)) for letter in text):
             return ImageFont.truetype(file, size)
     return ImageFont.load_default(size)

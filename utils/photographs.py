@@ -27,7 +27,7 @@ from utils.options import expanded, sides
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 OTHERS = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".psd")
-READ = f"Read are folders, archives (zip, tar), {', '.join(ENDINGS)}: convert others, say to JPEG"
+REMEDY = f"Replace it, or convert it: read are archives (zip, tar), {', '.join(ENDINGS)}"
 LARGEST = 2**26  # bytes of one file of an archive
 DARK = 32  # of 256: a set without a brighter value has the wrong range
 AT_ONCE = 16  # photographs that are decoded, and wait in memory to be written
@@ -89,7 +89,7 @@ def find(source: Path, inside: Sequence[str] = ()) -> dict[str, Callable[[], byt
         found = _in_zip(source)
     others = [name for name in found if _counts(PurePosixPath(name), inside, OTHERS)]
     if others:
-        print(f"{source}: {len(others)} left out, such as {min(others)}. {READ}.")
+        print(f"{source}: {len(others)} left out, such as {min(others)}. {REMEDY}.")
     return {name: found[name] for name in sorted(found) if _counts(PurePosixPath(name), inside)}
 
 
@@ -115,8 +115,7 @@ def _in_zip(source: Path) -> dict[str, Callable[[], bytes]]:
     try:
         archive = zipfile.ZipFile(source)
     except Exception as error:  # a damaged archive raises many kinds
-        remedy = "Replace it" if source.suffix.lower() == ".zip" else READ
-        raise ValueError(f"{source} cannot be opened: {error}. {remedy}.") from error
+        raise ValueError(f"{source} cannot be opened: {error}. {REMEDY}.") from error
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     return {entry.filename: partial(_unpacked, archive, entry) for entry in entries}
 
