@@ -1,14 +1,18 @@
 """The machine around a lesson: the true cause is shown, and nothing computed is lost."""
 
+import ast
 import contextlib
 import errno
 import importlib
 import io
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 
 import fontTools.fontBuilder
 import fontTools.pens.ttGlyphPen
@@ -23,7 +27,7 @@ from PIL import Image, ImageFont
 
 from tests import toy
 from tools import headless, pages
-from utils import device, images, photographs, runtime
+from utils import device, images, photographs, runtime, sources
 from utils.options import ROOT
 
 # Where the project is found, and what its import says
@@ -466,3 +470,64 @@ def test_titles_take_letters_that_their_font_lacks(korean, recwarn):
     figure.canvas.draw()
     plt.close(figure)
     assert not [w for w in recwarn if "missing from" in str(w.message)]
+
+
+# A network that does not answer
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """An address that accepts and never answers."""
+    for name in "DATA_DIR", "no_proxy", "NO_PROXY":
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it remembers proxies
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("way", ["server", "proxy", "proxy of https"])
+def test_a_server_or_proxy_that_never_answers_is_given_up(way, silent, monkeypatch):
+    url = f"{silent}/nowhere.bin"
+    if way != "server":
+        scheme = "https" if "https" in way else "http"
+        monkeypatch.setenv(f"{scheme}_proxy", silent)
+        url = f"{scheme}://nowhere.example/nowhere.bin"
+    began = time.monotonic()
+    with pytest.raises(sources.UnavailableError, match=r"nowhere\.bin: .*timed out"):
+        sources.download("nowhere.bin", [url], lambda path: None, timeout=0.2)
+    assert time.monotonic() - began < 5
+    assert socket.getdefaulttimeout() is None
+
+
+def test_a_user_without_a_home_can_download(silent, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(sources.Path, "home", no_home)
+    with pytest.raises(sources.UnavailableError, match="timed out"):
+        sources.download("nowhere.bin", [f"{silent}/nowhere.bin"], lambda path: None, timeout=0.2)
+
+
+# Files are read and written in one encoding
+
+
+def text_files_without_encoding(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        name = getattr(getattr(node, "func", None), "attr", getattr(node, "func", None))
+        name = getattr(name, "id", name)
+        if name not in ("read_text", "write_text", "open"):
+            continue
+        values = [a.value for a in node.args if isinstance(a, ast.Constant)]
+        is_binary = any(isinstance(v, str) and re.fullmatch("[rwxa]b[+]?", v) for v in values)
+        is_module = ast.unparse(node.func).split(".")[0] in OPENERS
+        if not is_binary and not is_module and "encoding" not in [k.arg for k in node.keywords]:
+            yield f"{path.name}, line {node.lineno}"
+
+
+OPENERS = {"Image", "iio", "os", "tarfile", "webbrowser", "lab", "trainer"}  # of other things
+
+
+def test_every_text_file_is_opened_as_utf_8():
+    folders = "utils", "utils/topics", "tools", "benchmarks", "tests"
+    files = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
+    assert not [place for path in files for place in text_files_without_encoding(path)]

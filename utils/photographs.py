@@ -87,8 +87,7 @@ def find(source: Path, inside: Sequence[str] = ()) -> dict[str, Callable[[], byt
         found = _in_tar(source)
     else:
         found = _in_zip(source)
-    others = [name for name in found if _counts(PurePosixPath(name), inside, OTHERS)]
-    if others:
+    if others := [name for name in found if _counts(PurePosixPath(name), inside, OTHERS)]:
         print(f"{source}: {len(others)} left out, such as {min(others)}. {REMEDY}.")
     return {name: found[name] for name in sorted(found) if _counts(PurePosixPath(name), inside)}
 
