@@ -103,7 +103,7 @@ class Dataset:
         if self.batch_size % replicas or replicas % workers:
             raise ValueError(
                 f"BATCH_SIZE={self.batch_size} cannot be cut into equal parts for {replicas} "
-                f"devices of {workers} workers. Take a multiple of {replicas}, or DEVICES=one."
+                f"devices on {workers} workers. Take a multiple of {replicas}, or set DEVICES=one."
             )
         share = self.batch_size // workers
         start = step * self.batch_size
@@ -162,6 +162,25 @@ def _lock(value: Any) -> None:
     elif isinstance(value, list | tuple):
         for item in value:
             _lock(item)
+
+
+def check_images(name: str, *sets: np.ndarray) -> None:
+    """Check what a reader may hand over as the images of a data set.
+
+    Raises:
+        ValueError: they are not uint8, (n, height, width, channels), or nearly black.
+    """
+    for images in sets:
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise ValueError(
+                f"{name}: {images.dtype} of shape {images.shape} are no images of a data set. "
+                "Take uint8, 0 to 255, of shape (n, height, width, channels)."
+            )
+        if images.size and images.max() < photographs.DARK:
+            raise ValueError(
+                f"{name}: no value of its images is above {images.max()}, of 255, so they would "
+                "be black. Multiply them."
+            )
 
 
 def order_of(n: int, used: int, seed: int, start: int, size: int) -> tf.data.Dataset:
@@ -250,10 +269,12 @@ class ImageData(Dataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.batch_size > len(self.images):
-            raise ValueError(
-                f"batch_size={self.batch_size}: {self.name} has {len(self.images)} images."
-            )
+        check_images(self.name, self.images)
+        n = len(self.images)
+        if self.batch_size > n:
+            raise ValueError(f"batch_size={self.batch_size}: {self.name} has {n} images.")
+        if len(self.labels) != n:
+            raise ValueError(f"{self.name} has {len(self.labels)} labels for {n} images.")
 
     def order(self, start: int, size: int) -> tf.data.Dataset:
         n = len(self.images)
@@ -340,7 +361,7 @@ def _digits_standin() -> dict[str, np.ndarray]:
 
 def folder(
     source: str | Path,
-    image_size: int,
+    image_size: int | tuple[int, int],
     batch_size: int = 32,
     seed: int = 0,
     grey: bool = False,
@@ -353,7 +374,8 @@ def folder(
 
     Args:
         source: what `photographs.load` takes.
-        image_size: height and width; the form is not kept.
+        image_size: height and width, one number where they are the same; the form of an image
+            is not kept.
         batch_size: images a batch.
         seed: decides the order of the batches.
         grey: one channel, their luma, instead of three.

@@ -18,10 +18,12 @@ from keras import layers
 from scipy import stats
 
 from utils import device, metrics, runtime, sources
+from utils.images import check_floats, to_uint8
 from utils.options import ROOT
 
 DIGITS_FOLDER = ROOT / "outputs" / "pretrained" / "digit_classifier"
 SEEDS_FILE = ROOT / "outputs" / "pretrained" / "seeds.json"  # benchmarks/seeds.py
+LEAST = 4  # samples, without which there is no kernel distance
 WORTH_COMPILING = 1000  # samples, below which compiling takes longer than it saves
 
 
@@ -82,10 +84,10 @@ def in_batches(function: Callable, *inputs: Any) -> Any:
 
 
 def _floats(x: Any) -> np.ndarray:
-    """Return uint8 images as float32 in [-1, 1]; floats, and labels, stay as they are."""
+    """Return images of whole numbers as float32 in [-1, 1]; floats, and labels, stay."""
     x = np.asarray(x)
-    is_images = x.dtype == np.uint8 and x.ndim == 4
-    return x / np.float32(127.5) - 1 if is_images else x
+    is_images = x.dtype.kind in "bui" and x.ndim == 4
+    return to_uint8(x) / np.float32(127.5) - 1 if is_images else x
 
 
 def draw(generator: Callable, n: int, latent_dim: int, seed: tuple[int, int]) -> np.ndarray:
@@ -113,7 +115,10 @@ class Evaluation:
         network: images -> features (n, d), or [features, logits].
         train: images that the generator learned from, at least twice as many as are used.
         test: images that it never saw.
-        samples: how many of each kind to use; fewer where there are fewer.
+        samples: how many of each kind to use, fewer where there are fewer.
+
+    Raises:
+        ValueError: there are fewer than 4 test or 8 training images.
 
     Attributes:
         n: images that are used of each kind.
@@ -125,6 +130,11 @@ class Evaluation:
     ) -> None:
         self.network = network
         self.n = min(samples, len(test), len(train) // 2)
+        if self.n < LEAST:
+            raise ValueError(
+                f"{len(test)} test and {len(train)} training images ({samples} samples) are too "
+                f"few to measure with: {LEAST} test and {2 * LEAST} training images are needed."
+            )
         self._network = tf.function(network)
         self._test = test[: self.n]
         self._floor = train[: self.n]
@@ -151,7 +161,7 @@ class Evaluation:
         """Return the Fréchet distance of images as a multiple of its floor.
 
         Raises:
-            ValueError: there are fewer than n images, or they hold NaN.
+            ValueError: there are fewer than n images, or their values are none of images.
         """
         features, _ = self._embed(images)
         return metrics.frechet_distance(features, self._test_features) / self.frechet_floor
@@ -170,15 +180,15 @@ class Evaluation:
         nothing was memorised, a copy gets 1.
 
         Raises:
-            ValueError: there are fewer than n images, or they hold NaN.
+            ValueError: there are fewer than n images, or their values are none of images.
         """
         return self._measures(images[: self.n], self._embed(images))
 
     def _embed(self, images: np.ndarray) -> Embedded:
         if len(images) < self.n:
             raise ValueError(f"{len(images)} images, but this Evaluation compares {self.n}.")
-        if not np.isfinite(images).all():
-            raise ValueError("The images hold NaN or infinite values: the training has diverged.")
+        if np.asarray(images).dtype.kind == "f":
+            check_floats(images)
         found = in_batches(self._network, images[: self.n])
         return tuple(found) if isinstance(found, list) else (found, None)
 

@@ -18,6 +18,8 @@ from skimage.util import montage
 
 TEXT = 10  # size of a caption in pixels, in a picture up to SHOWN pixels wide
 SHOWN = 800  # a page shows pictures reduced to about this width, so wider ones get larger text
+CONVERT = "Grey levels from 0 to 255 are converted by images.astype('uint8')."
+ROUNDING = 1e-3  # by which floats may leave [-1, 1]
 LAST = 2000  # milliseconds that a GIF rests on its last frame
 # Figures take East Asian letters from those of these fonts that are here.
 EAST = "Malgun Gothic,Apple SD Gothic Neo,NanumGothic,Noto Sans CJK KR,Noto Sans CJK JP,Yu Gothic,"
@@ -25,22 +27,51 @@ EAST += "Hiragino Sans,PingFang SC,Microsoft YaHei,SimHei,WenQuanYi Zen Hei,Aria
 plt.rcParams["font.family"] += [x for x in EAST.split(",") if x in font_manager.get_font_names()]
 
 
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Convert values in [-1, 1] to uint8 grey levels, 0 to 255; values outside are clipped.
+def to_uint8(images: np.ndarray, clip: bool = True) -> np.ndarray:
+    """Convert images to uint8 grey levels, 0 to 255, by the range of their kind.
 
     Args:
-        images: floats of any shape; uint8 is returned as it is.
+        images: of any shape: floats in [-1, 1], booleans, or whole numbers of any kind, whose
+            greatest becomes white; uint8 is returned as it is.
+        clip: cut floats outside [-1, 1], which networks without a tanh give; else refuse them.
 
     Raises:
-        ValueError: a value is not a finite number.
+        ValueError: a value is not a finite number, or is no grey level of its kind: floats from 0
+            to 255, or whole numbers that all lie under an eighth of their kind's range.
     """
     images = np.asarray(images)
-    if images.dtype == np.uint8:
-        return images
-    if not np.isfinite(images).all():
-        raise ValueError("The images hold NaN or infinite values: the training has diverged.")
+    if images.dtype == np.uint8 or not images.size:
+        return images.astype("uint8")
+    if images.dtype == bool:
+        return np.uint8(255) * images
+    if np.issubdtype(images.dtype, np.integer):
+        low, high, most = images.min(), images.max(), np.iinfo(images.dtype).max
+        if low < 0 or high < most / 8:
+            raise ValueError(
+                f"The images hold {images.dtype} from {low} to {high}, of {most:,} that there are, "
+                f"so they would be black or worse. {CONVERT}"
+            )
+        return np.rint(images / most * 255).astype("uint8")
+    check_floats(images, clip)
     levels = np.rint((images.astype("float32") + 1) * 127.5)
     return np.clip(levels, 0, 255).astype("uint8")
+
+
+def check_floats(images: np.ndarray, clip: bool = True) -> None:
+    """Check the range of images of floats; arguments as in `to_uint8`.
+
+    Raises:
+        ValueError: a value is not a finite number, or they are grey levels, or with clip=False
+            they leave [-1, 1].
+    """
+    low, high = np.min(images), np.max(images)
+    if not np.isfinite((low, high)).all():
+        raise ValueError("The images hold NaN or infinite values: the training has diverged.")
+    are_levels = low >= 0 and high > 2
+    if are_levels or (not clip and max(-low, high) > 1 + ROUNDING):
+        raise ValueError(
+            f"The images hold floats from {low:g} to {high:g}, not in [-1, 1]. {CONVERT}"
+        )
 
 
 def grid(

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from utils import datasets, images, photographs, sources
 from utils.evaluation import Evaluation, in_batches, table
-from utils.options import at_least, one_of
+from utils.options import one_of, sides
 
 HORSE_URLS = (
     "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/horse2zebra.zip",
@@ -36,18 +36,20 @@ class UnpairedData(datasets.Dataset):
     cut and whether it is flipped depends on (seed, place) alone.
 
     Attributes:
-        a, b: uint8, (n, side, side, 3), 0 to 255; side is image_size * 286 / 256.
-        image_size: height and width of what a batch holds, cut out at random.
+        a, b: uint8, (n, height, width, 3), 0 to 255; larger than image_size by 286 / 256.
+        image_size: height and width of what a batch holds, cut out at random; one number where
+            they are the same.
         split: which part of the data it is.
     """
 
     a: np.ndarray
     b: np.ndarray
-    image_size: int
+    image_size: int | tuple[int, int]
     split: str = "train"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        datasets.check_images(self.name, self.a, self.b)
         counts = len(self.a), len(self.b)
         if self.batch_size > max(counts):
             raise ValueError(f"batch_size={self.batch_size}: {self.name} has {counts} images.")
@@ -68,7 +70,7 @@ class UnpairedData(datasets.Dataset):
 
     def _cut(self, photos: tf.Tensor, places: tf.Tensor, seed: int) -> tf.Tensor:
         """Cut squares out of uint8 images at random, flip half of them, and scale to [-1, 1]."""
-        shape = (self.image_size, self.image_size, photos.shape[3])
+        shape = (*sides(image_size=self.image_size), photos.shape[3])
 
         def cut(photo_and_place: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
             photo, place = photo_and_place
@@ -81,7 +83,7 @@ class UnpairedData(datasets.Dataset):
 
 
 def horse2zebra(
-    image_size: int, batch_size: int = 1, seed: int = 0, split: str = "train"
+    image_size: int | tuple[int, int], batch_size: int = 1, seed: int = 0, split: str = "train"
 ) -> UnpairedData:
     """Load photographs of horses (a) and zebras (b), without pairs (Zhu et al. 2017).
 
@@ -90,7 +92,8 @@ def horse2zebra(
     striped silhouettes on grass stand in and are named as a stand-in.
 
     Args:
-        image_size: height and width of what a batch holds.
+        image_size: height and width of what a batch holds, multiples of 4, as the networks
+            halve them twice; one number where they are the same.
         batch_size: images of each kind.
         seed: decides order, cuts and flips.
         split: "train" (1,067 and 1,334 images) or "test" (120 and 140); `a` and `b` of the
@@ -101,16 +104,16 @@ def horse2zebra(
         FileNotFoundError: nothing was found, and STANDIN=never.
         OSError: the temporary folder is full.
     """
-    side = _side(image_size, split)
+    size = _with_margin(image_size, split)
 
     def real() -> tuple[np.ndarray, np.ndarray]:
         source = sources.in_data_dir("horse2zebra")
         source = source or sources.download("horse2zebra.zip", HORSE_URLS, check_horses)
-        return tuple(photographs.load(source, side, [f"{split}{kind}"]) for kind in "AB")
+        return tuple(photographs.load(source, size, [f"{split}{kind}"]) for kind in "AB")
 
     def standin() -> tuple[np.ndarray, np.ndarray]:
         n = 60 if split == "train" else 12
-        return standin_horses(side, n, striped=False), standin_horses(side, n, striped=True)
+        return standin_horses(size, n, striped=False), standin_horses(size, n, striped=True)
 
     name, (a, b), is_standin = sources.or_standin("horse2zebra", real, standin)
     print(f"Data: {name}, {len(a):,} and {len(b):,} images")
@@ -129,7 +132,7 @@ def horse2zebra(
 def folder_pair(
     dir_a: str | Path,
     dir_b: str | Path,
-    image_size: int,
+    image_size: int | tuple[int, int],
     batch_size: int = 1,
     seed: int = 0,
     split: str = "train",
@@ -142,9 +145,9 @@ def folder_pair(
         ValueError: a folder does not exist, or holds no image that can be used.
         OSError: the temporary folder is full.
     """
-    side = _side(image_size, split)
-    a = photographs.load(dir_a, side)
-    b = photographs.load(dir_b, side)
+    size = _with_margin(image_size, split)
+    a = photographs.load(dir_a, size)
+    b = photographs.load(dir_b, size)
     name = f"{Path(dir_a).name} and {Path(dir_b).name}"
     print(f"Data: {name}, {len(a):,} and {len(b):,} images")
     return UnpairedData(
@@ -159,10 +162,14 @@ def folder_pair(
     )
 
 
-def _side(image_size: int, split: str) -> int:
-    at_least(16, image_size=image_size)
+def _with_margin(image_size: int | tuple[int, int], split: str) -> tuple[int, int]:
+    """Return height and width to load, with a margin for cutting in the training set."""
     one_of(("train", "test"), split=split)
-    return round(image_size * 286 / 256) if split == "train" else image_size
+    size = sides(16, image_size=image_size)
+    if any(side % 4 for side in size):
+        raise ValueError(f"image_size={image_size}: take multiples of 4, for instance 128.")
+    margin = 286 / 256 if split == "train" else 1
+    return tuple(round(side * margin) for side in size)
 
 
 def check_horses(path: Path) -> None:
@@ -178,37 +185,38 @@ def check_horses(path: Path) -> None:
         raise ValueError("it does not hold the images of horse2zebra")
 
 
-def standin_horses(side: int, n: int, striped: bool) -> np.ndarray:
+def standin_horses(size: tuple[int, int], n: int, striped: bool) -> np.ndarray:
     """Put scikit-image's horse, a silhouette, on its grass at random, brown or striped.
 
     Returns:
-        uint8, (n, side, side, 3).
+        uint8, (n, height, width, 3).
     """
+    height, width = size
     rng = np.random.default_rng(n)
     silhouette = Image.fromarray(np.where(skimage.data.horse(), 0, 255).astype("uint8"))
     grass = skimage.data.grass()
     found = []
     for _ in range(n):
         # The horse: 1 inside, 0 outside.
-        horse = silhouette.rotate(rng.uniform(-15, 15), expand=True).resize((side, side))
+        horse = silhouette.rotate(rng.uniform(-15, 15), expand=True).resize((width, height))
         if rng.random() < 0.5:
             horse = ImageOps.mirror(horse)
         mask = np.asarray(horse)[..., None] / 255
         # The ground: a part of the grass, or all of it, repeated.
+        side = max(size)
         top, left = rng.integers(0, 512 - side, 2) if side < 512 else (0, 0)
-        part = grass[top : top + side, left : left + side]
-        ground = np.resize(part, (side, side))[..., None]
+        part = grass[top : top + height, left : left + width]
+        ground = np.resize(part, size)[..., None]
         # The coat.
         phase = rng.uniform(0, 6)
-        coat = _stripes(side, phase) if striped else ground / 255 * BROWN
+        coat = _stripes(size, phase) if striped else ground / 255 * BROWN
         found.append(mask * coat + (1 - mask) * ground * GREEN)
     return np.stack(found).clip(0, 255).astype("uint8")
 
 
-def _stripes(side: int, phase: float) -> np.ndarray:
-    """Return stripes that wind a little: 30 or 230, (side, side, 1)."""
-    along = np.linspace(0, 60, side)
-    x, y = np.meshgrid(along, along)
+def _stripes(size: tuple[int, int], phase: float) -> np.ndarray:
+    """Return stripes that wind a little: 30 or 230, (height, width, 1)."""
+    y, x = np.meshgrid(*(np.linspace(0, 60, side) for side in size), indexing="ij")
     is_light = np.sin(x + np.sin(y / 9 + phase)) > 0
     return 30 + 200 * is_light[..., None]
 

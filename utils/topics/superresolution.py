@@ -57,12 +57,16 @@ def resize(image: np.ndarray, factor: float) -> np.ndarray:
     """Resize an image with bicubic interpolation, antialiased where it becomes smaller (Pillow).
 
     Args:
-        image: uint8, (height, width, 1 or 3).
+        image: (height, width, 1 or 3), as `images.to_uint8` takes them.
         factor: 1/4 or 4, for instance.
 
     Returns:
         uint8, (factor * height, factor * width, 1 or 3).
+
+    Raises:
+        ValueError: the values are no grey levels.
     """
+    image = images.to_uint8(image, clip=False)
     height, width = (round(n * factor) for n in image.shape[:2])
     picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
     resized = picture.resize((width, height), Image.Resampling.BICUBIC)
@@ -80,12 +84,17 @@ def compare(original: np.ndarray, enlarged: np.ndarray) -> dict[str, float]:
     """Compare an enlarged image with its original, by the protocol above.
 
     Args:
-        original, enlarged: uint8, (height, width, 1 or 3), multiples of 4.
+        original, enlarged: (height, width, 1 or 3), multiples of 4, as `images.to_uint8` takes
+            them.
 
     Returns:
         "PSNR" in dB; "SSIM" with the usual window, 11 x 11 and a Gaussian of deviation 1.5;
         "SSIM, wide", whose Gaussian has the deviation 1.5 height / 256: the column of the paper.
+
+    Raises:
+        ValueError: the values are no grey levels.
     """
+    original, enlarged = (images.to_uint8(x, clip=False) for x in (original, enlarged))
     if enlarged.shape[2] > original.shape[2]:
         enlarged = enlarged.mean(axis=2, keepdims=True)
     x = luma(original)[SCALE:-SCALE, SCALE:-SCALE]
@@ -111,13 +120,17 @@ def enlarge(network: Callable, small: np.ndarray, tile: int = 112, margin: int =
 
     Args:
         network: (1, h, w, 3) in [0, 1] -> (1, 4 h, 4 w, 3) in [-1, 1].
-        small: uint8, (height, width, 1 or 3).
+        small: (height, width, 1 or 3), as `images.to_uint8` takes them.
         tile: height and width of a tile, without its margin.
         margin: pixels around a tile that the network sees, too.
 
     Returns:
         uint8, (4 height, 4 width, 3).
+
+    Raises:
+        ValueError: the values are no grey levels.
     """
+    small = images.to_uint8(small, clip=False)
     height, width = small.shape[:2]
     inputs = np.broadcast_to(small, (height, width, 3)).astype("float32") / 255
     large = np.empty((SCALE * height, SCALE * width, 3), "uint8")
@@ -248,6 +261,10 @@ class Crops(datasets.Dataset):
 
     photographs: Sequence[np.ndarray]
     size: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        datasets.check_images(self.name, *(photo[None] for photo in self.photographs[:1]))
 
     def order(self, start: int, size: int) -> tf.data.Dataset:
         n = len(self.photographs)
