@@ -284,7 +284,7 @@ def first_cells():
 def test_colab_without_an_address_says_what_to_set(colab):
     first = re.sub(r'ADDRESS = ".*?"', 'ADDRESS = ""', first_cells()[0])
     outputs = colab(first)[0]
-    assert outputs[-1].evalue == "Set ADDRESS, above, to the project's address."
+    assert outputs[-1].evalue == "Set ADDRESS, above. Found as utils: nothing."
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs the project's git history")

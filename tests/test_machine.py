@@ -66,10 +66,10 @@ def test_what_fails_in_the_project_is_shown_in_its_own_words(error, words, tmp_p
     status, said = in_python(first_cell(), tmp_path, project)
     assert status == 1
     assert words in said
-    assert "to the project's address" not in said
+    assert "Set ADDRESS" not in said
 
 
-@pytest.mark.parametrize("kind", ["file", "package", "folder", "failing file"])
+@pytest.mark.parametrize("kind", ["file", "package", "folder"])
 def test_another_utils_is_named(kind, tmp_path):
     place = tmp_path / "mine"
     place.mkdir()
@@ -77,11 +77,20 @@ def test_another_utils_is_named(kind, tmp_path):
         (place / "utils").mkdir()
     found = {"package": "utils/__init__.py", "folder": "utils"}.get(kind, "utils.py")
     if kind != "folder":
-        text = "import a_module_of_mine" if kind == "failing file" else ""
-        (place / found).write_text(text, encoding="utf-8")
+        (place / found).touch()
     status, said = in_python(first_cell(), tmp_path, place)
     assert status == 1
-    assert f"RuntimeError: Rename {place / found}, another utils, or set ADDRESS" in said
+    assert "RuntimeError: Set ADDRESS, above. Found as utils: <module 'utils' " in said
+    assert kind == "folder" or str(place / found) in said  # a folder alone is no other project
+
+
+def test_another_utils_that_fails_does_so_in_its_own_words(tmp_path):
+    (tmp_path / "utils.py").write_text("import a_module_of_mine", encoding="utf-8")
+    status, said = in_python(first_cell(), tmp_path, tmp_path)
+    assert status == 1
+    assert f'File "{tmp_path / "utils.py"}", line 1' in said
+    assert "No module named 'a_module_of_mine'" in said
+    assert "Set ADDRESS" not in said
 
 
 def test_another_utils_gives_way_to_a_project_that_was_fetched(tmp_path):
@@ -93,9 +102,10 @@ def test_another_utils_gives_way_to_a_project_that_was_fetched(tmp_path):
     (project / "utils" / "images.py").write_text("print('its own images')", encoding="utf-8")
     (project / "tools").mkdir()
     (project / "tools" / "project.py").touch()
-    code = f"import utils.images\n{first_cell('https://somewhere')}\nimport utils.images\n"
+    code = f"import utils.images\n{first_cell('https://somewhere')}\n"
+    code += "import utils.images, utils.runtime"
     status, said = in_python(code, tmp_path, mine.parent)
-    assert (status, said.split()) == (0, ["fetched", "its", "own", "images"])
+    assert (status, said.split()) == (0, ["its", "own", "images", "fetched"])
 
 
 def test_another_backend_is_set_aside_in_a_sentence():
