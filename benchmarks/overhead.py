@@ -243,7 +243,7 @@ def main(lessons: list[str]) -> None:
         if len(lessons) == 1:
             with (
                 tempfile.TemporaryDirectory() as folder,
-                open(os.devnull, "w") as nowhere,
+                open(os.devnull, "w", encoding="utf-8") as nowhere,
                 contextlib.redirect_stdout(nowhere),
             ):
                 os.environ["OUTPUT_DIR"] = folder

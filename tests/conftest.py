@@ -17,6 +17,8 @@ os.environ["KERAS_HOME"] = KERAS_HOME
 import keras  # noqa: E402, F401
 import tensorflow as tf  # noqa: E402
 
+from utils import runtime  # noqa: E402
+
 # Two devices for the tests of several; all others use the first.
 CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -80,6 +82,7 @@ def _own_folders(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "outputs"))
     monkeypatch.setenv("PRESET", "smoke")
+    runtime._started.clear()
 
 
 @pytest.fixture

@@ -50,7 +50,8 @@ def lesson(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     (tmp_path / "script.py").write_text(
         "import sys\nfrom pathlib import Path\nfrom tools import headless, pages\n"
-        f"pages.NOTEBOOKS = Path({str(folder)!r})\nsys.exit(headless.run('00_toy'))\n"
+        f"pages.NOTEBOOKS = Path({str(folder)!r})\nsys.exit(headless.run('00_toy'))\n",
+        encoding="utf-8",
     )
 
     def write(*sources):
@@ -160,7 +161,9 @@ def test_an_interrupted_run_says_how_far_it_came_and_goes_on(lesson, tmp_path):
     done = int(re.search(r"saved up to round (\d+) of 100000", rest)[1])
     assert "never" not in rest
     assert f"interrupted at {done} of 100000" in rest
-    metrics = json.loads((tmp_path / "outputs/00_toy/smoke/metrics.json").read_text())
+    metrics = json.loads(
+        (tmp_path / "outputs/00_toy/smoke/metrics.json").read_text(encoding="utf-8")
+    )
     assert metrics["status"] == f"interrupted at {done} of 100000"
     command = lesson(TOY_LESSON.replace("ROUNDS", str(done + 1)))
     out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
@@ -244,12 +247,12 @@ def colab(tmp_path):
     packages = next(home.glob("lib/python3*/site-packages"))
     # Files named in a .pth are read as paths only, so the editable install is not seen.
     here = [p for p in sys.path if p.endswith("-packages")]
-    (packages / "host.pth").write_text("\n".join(here))
+    (packages / "host.pth").write_text("\n".join(here), encoding="utf-8")
     kernels = tmp_path / "jupyter" / "kernels" / "colab"
     kernels.mkdir(parents=True)
     argv = [str(home / "bin" / "python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     kernel = {"argv": argv, "display_name": "colab", "language": "python"}
-    (kernels / "kernel.json").write_text(json.dumps(kernel))
+    (kernels / "kernel.json").write_text(json.dumps(kernel), encoding="utf-8")
     empty = tmp_path / "empty"
     empty.mkdir()
 
@@ -281,7 +284,7 @@ def first_cells():
 def test_colab_without_an_address_says_what_to_set(colab):
     first = re.sub(r'ADDRESS = ".*?"', 'ADDRESS = ""', first_cells()[0])
     outputs = colab(first)[0]
-    assert outputs[-1].evalue == "Set ADDRESS, above, to the project's address."
+    assert outputs[-1].evalue == "Set ADDRESS, above. Found as utils: nothing."
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs the project's git history")
@@ -338,8 +341,10 @@ def test_address_goes_to_cells_badges_readme_and_citation(tmp_path, monkeypatch)
     monkeypatch.setattr(project, "ROOT", tmp_path)
     pyproject = tmp_path / "pyproject.toml"
     address = "https://github.com/somebody/gan-lessons"
-    text = re.sub(r'address = ".*"', f'address = "{address}"', pyproject.read_text())
-    pyproject.write_text(text)
+    text = re.sub(
+        r'address = ".*"', f'address = "{address}"', pyproject.read_text(encoding="utf-8")
+    )
+    pyproject.write_text(text, encoding="utf-8")
     folded = {"jupyter": {"source_hidden": True}, "tags": ["long"]}
     with_metadata = pages.Page(tmp_path / "notebooks" / "04_lsgan.ipynb")
     with_metadata.notebook.metadata["lesson"] = {"edition": 3}
@@ -348,19 +353,21 @@ def test_address_goes_to_cells_badges_readme_and_citation(tmp_path, monkeypatch)
     assert project.address() == 0
     found = pages.Page(with_metadata.path)
     assert (found.facts, found.code[0].metadata) == ({"edition": 3}, folded)
-    before = (ROOT / "notebooks" / "02_dcgan.ipynb").read_text()
+    before = (ROOT / "notebooks" / "02_dcgan.ipynb").read_text(encoding="utf-8")
     page = tmp_path / "notebooks" / "02_dcgan.ipynb"
     book = nbformat.read(page, 4)
     code = next(cell for cell in book.cells if cell.cell_type == "code")
     assert f'ADDRESS = "{address}"' in code.source
     badge = "(https://colab.research.google.com/github/somebody/gan-lessons/blob/main/notebooks/"
     assert badge in book.cells[0].source
-    assert f"git clone {address}" in (tmp_path / "README.md").read_text()
-    assert f'repository-code: "{address}"' in (tmp_path / "CITATION.cff").read_text()
-    pyproject.write_text(re.sub(r'address = ".*"', 'address = ""', text))
+    assert f"git clone {address}" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert f'repository-code: "{address}"' in (tmp_path / "CITATION.cff").read_text(
+        encoding="utf-8"
+    )
+    pyproject.write_text(re.sub(r'address = ".*"', 'address = ""', text), encoding="utf-8")
     project.address()
-    assert page.read_text() == before
-    assert "somebody" not in (tmp_path / "README.md").read_text()
+    assert page.read_text(encoding="utf-8") == before
+    assert "somebody" not in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_address_stands_everywhere_as_in_pyproject():
@@ -370,7 +377,7 @@ def test_the_address_stands_everywhere_as_in_pyproject():
 
 
 def test_make_help_lists_every_target():
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.search(r"\.PHONY: (.*)", makefile)[1].split()
     command = ["make", "--no-print-directory", "help"]
     out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout

@@ -84,7 +84,9 @@ def test_a_distance_whose_floor_is_lost_in_noise_has_no_multiple(digits, capsys)
 def test_a_result_beside_the_seeds_of_the_unchanged_lesson(monkeypatch, tmp_path, capsys):
     """Three seeds: the interval is the mean ± 4.303 s √(4/3), 4.303 from a table of t."""
     file = tmp_path / "seeds.json"
-    file.write_text('{"floor": 0.5, "lesson": {"quick": {"best": [9.0, 10.0, 11.0]}}}')
+    file.write_text(
+        '{"floor": 0.5, "lesson": {"quick": {"best": [9.0, 10.0, 11.0]}}}', encoding="utf-8"
+    )
     monkeypatch.setattr(evaluation, "SEEDS_FILE", file)
     monkeypatch.setenv("PRESET", "quick")
     edge = 10 + 4.303 * math.sqrt(4 / 3)
@@ -101,7 +103,7 @@ def test_a_result_beside_the_seeds_of_the_unchanged_lesson(monkeypatch, tmp_path
 
 def test_the_shipped_seeds_are_read(monkeypatch, capsys):
     monkeypatch.setenv("PRESET", "quick")
-    floor = json.loads(evaluation.SEEDS_FILE.read_text())["floor"]
+    floor = json.loads(evaluation.SEEDS_FILE.read_text(encoding="utf-8"))["floor"]
     for lesson in "01_gan", "02_dcgan", "04_lsgan":
         evaluation.beside_seeds(lesson, floor, best=1.0)
         assert "best: 1.0 x against" in capsys.readouterr().out
@@ -185,7 +187,7 @@ def test_the_published_classifier_on_the_test_set():
     train, test = datasets.mnist(), datasets.mnist(split="test")
     _, logits = evaluation.in_batches(evaluation.digit_classifier(), test.images)
     accuracy = np.mean(logits.argmax(1) == test.labels)
-    facts = json.loads((evaluation.DIGITS_FOLDER / "metrics.json").read_text())
+    facts = json.loads((evaluation.DIGITS_FOLDER / "metrics.json").read_text(encoding="utf-8"))
     assert accuracy >= 0.992
     assert facts["test_accuracy"] == pytest.approx(accuracy, abs=2e-4)
     judge = evaluation.Evaluation(evaluation.digit_classifier(), train.images, test.images, 2000)

@@ -99,7 +99,7 @@ def a_metrics_file(rng, folder):
 def a_record(rng, folder):
     whole = rng.randbytes(500)
     (folder / "state.npz").write_bytes(whole)
-    (folder / "SHA256SUMS").write_text(f"{sources.sha256(whole)}  state.npz\n")
+    (folder / "SHA256SUMS").write_text(f"{sources.sha256(whole)}  state.npz\n", encoding="utf-8")
     changed = folder / rng.choice(("state.npz", "SHA256SUMS"))
     changed.write_bytes(mutated(changed.read_bytes(), rng))
     sources.check_sums(folder)

@@ -62,7 +62,9 @@ def check(train, tmp_path, kills, rounds, seed):
         assert last.exitcode == 0
         with np.load(file) as saved:
             found[name] = dict(saved)
-        histories = [list(csv.DictReader(p.open())) for p in output.rglob("history.csv")]
+        histories = [
+            list(csv.DictReader(p.open(encoding="utf-8"))) for p in output.rglob("history.csv")
+        ]
         for history in histories:
             numbers = [int(row["round"]) for row in history]
             assert numbers == list(range(1, len(numbers) + 1))

@@ -53,14 +53,16 @@ def test_restart_sets_a_run_aside(monkeypatch, capsys):
 
 
 def test_an_old_run_json_is_another_run(folder, capsys):
-    (folder / "run.json").write_text(json.dumps({"constants": {}, "step": "def step()"}))
+    (folder / "run.json").write_text(
+        json.dumps({"constants": {}, "step": "def step()"}), encoding="utf-8"
+    )
     assert opened() != folder
     assert "another version of utils wrote it" in capsys.readouterr().out
 
 
 @pytest.mark.fault("damaged run.json", "refused in a sentence", lost="nothing")
 def test_a_damaged_run_json_is_named(folder):
-    (folder / "run.json").write_text('{"constants": {')
+    (folder / "run.json").write_text('{"constants": {', encoding="utf-8")
     with pytest.raises(ValueError, match=r"toy/smoke/run\.json is damaged.*Remove it"):
         opened()
 
@@ -205,7 +207,7 @@ def test_a_full_disk_leaves_the_file_that_was_there(folder):
 def test_history_and_metrics(folder):
     rows = [{"round": 1, "loss": 0.5}, {"round": 2, "loss": 0.4, "score": 3.0}]
     run.write_history(folder, rows)
-    with (folder / "history.csv").open() as file:
+    with (folder / "history.csv").open(encoding="utf-8") as file:
         read = list(csv.DictReader(file))
     assert [row["score"] for row in read] == ["", "3.0"]
     run.write_metrics(folder, {"scores": {"best": 1}})

@@ -30,7 +30,7 @@ def same(a, b):
 
 
 def metrics_of(trainer):
-    return json.loads((trainer.folder / "metrics.json").read_text())
+    return json.loads((trainer.folder / "metrics.json").read_text(encoding="utf-8"))
 
 
 def test_the_same_seed_gives_the_same_weights(monkeypatch, tmp_path):
@@ -103,7 +103,7 @@ def test_the_best_weights_are_kept_beside_the_last(capsys):
     for a, b in zip(best.get_weights(), at[4], strict=True):
         np.testing.assert_array_equal(a, b)
     assert not all(np.array_equal(a, b) for a, b in zip(at[4], at[7], strict=True))
-    with (trainer.folder / "history.csv").open() as file:
+    with (trainer.folder / "history.csv").open(encoding="utf-8") as file:
         assert [row["score"] for row in csv.DictReader(file)][:4] == ["", "3.0", "", "1.0"]
     again = toy.make()
     toy.fit(again, 7)  # opened, not trained
@@ -136,7 +136,7 @@ def test_two_rounds_and_two_in_a_new_process_are_four(tmp_path):
         straight, resumed = (dict(np.load(home / f"{n}.npz")) for n in ("straight", "resumed"))
         assert same(straight, resumed)
         assert sum(key.startswith("frame/") for key in resumed) == 5
-        with (home / "halves/toy/smoke/history.csv").open() as opened:
+        with (home / "halves/toy/smoke/history.csv").open(encoding="utf-8") as opened:
             rows = list(csv.DictReader(opened))
         assert [row["round"] for row in rows] == ["1", "2", "3", "4"]
         assert [row["step"] for row in rows] == ["5", "10", "15", "20"]
@@ -679,7 +679,7 @@ def test_a_page_piped_into_python_is_the_same_run(tmp_path, capsys):
         "toy.fit(toy.make(activation=Slope, g_loss=loss), 1)\n"
     )
     file = tmp_path / "page.py"
-    file.write_text(script)
+    file.write_text(script, encoding="utf-8")
     said = []
     for name in str(file), "<stdin>":
         exec(compile(script, name, "exec"), {"__name__": "__main__"})

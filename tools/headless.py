@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -41,35 +42,41 @@ def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool =
     """
     if lesson not in pages.lessons():
         raise ValueError(f"LESSON={lesson!r} is not known. Known: {', '.join(pages.lessons())}.")
-    if preset:
-        os.environ["PRESET"] = preset
-    for name in OPTIONS:
-        option(name)
-    for name in ("DATA_DIR", "OUTPUT_DIR"):  # the kernel runs in another folder
-        if os.environ.get(name):
-            os.environ[name] = str(expanded(os.environ[name]).resolve())
-    began, error = time.time(), ""
+    _set_options(preset)
+    began, error = time.perf_counter(), ""
     page = pages.Page(lesson)
     client = page.client(_Headless)
     try:
         client.execute()
     except (CellExecutionError, DeadKernelError) as failure:
         error = str(failure)
-    folder = output_dir() / lesson / (client.folder or _default_folder())
-    folder.mkdir(parents=True, exist_ok=True)
-    page.save(folder / page.path.name)
+    finally:  # before anything else can fail
+        own = client.folder or output_dir() / lesson / _default_folder()
+        folder = _save(page, ROOT / own)
     finished = not error and not client.interrupted
     if to_page and finished:
         page.clean()
         page.save()
     if to_gallery and finished:
         _copy_pictures(folder, lesson)
-    _report(folder, time.time() - began)
-    if error:
-        shown = error if sys.stderr.isatty() else COLOURS.sub("", error)
-        print(f"\nA cell failed.\n{shown}", file=sys.stderr)
-        return 1
-    return 130 if client.interrupted else 0
+    try:
+        _report(folder, time.perf_counter() - began)
+    finally:
+        if error:
+            shown = error if sys.stderr.isatty() else COLOURS.sub("", error)
+            print(f"\nA cell failed.\n{shown}", file=sys.stderr)
+    return 1 if error else 130 if client.interrupted else 0
+
+
+def _set_options(preset: str) -> None:
+    """Set and check what the kernel will read; it runs in another folder."""
+    if preset:
+        os.environ["PRESET"] = preset
+    for name in OPTIONS:
+        option(name)
+    for name in ("DATA_DIR", "OUTPUT_DIR"):
+        if os.environ.get(name):
+            os.environ[name] = str(expanded(os.environ[name]).resolve())
 
 
 class _Headless(NotebookClient):
@@ -113,7 +120,8 @@ class _Headless(NotebookClient):
         return super().process_message(message, cell, index)
 
     def _print(self, text: str) -> None:
-        print("\n" * self.line_open + text, end="", flush=True)
+        with contextlib.suppress(OSError):  # nobody reads it any more, as after `| head`
+            print("\n" * self.line_open + text, end="", flush=True)
         self.line_open = False
 
 
@@ -123,11 +131,29 @@ def _copy_pictures(folder: Path, lesson: str) -> None:
             shutil.copy(folder / made, ROOT / "outputs/gallery" / kept)
 
 
+def _save(page: pages.Page, folder: Path) -> Path:
+    """Save an executed page in a folder, or where that fails in a new one; return which."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        page.save(folder / page.path.name)
+    except OSError as error:
+        why = f"{folder} cannot be written to: {error.strerror or error}."
+        folder = Path(tempfile.mkdtemp(prefix=f"{page.lesson}-"))
+        page.save(folder / page.path.name)
+        print(f"\n{why} The executed page is in {folder}.", file=sys.stderr)
+    return folder
+
+
 def _default_folder() -> str:
     """Return the folder of a lesson that did not come as far as training."""
-    from utils import runtime  # slow, so only here
+    if option("PRESET") != "auto":
+        return option("PRESET")
+    try:
+        from utils import runtime  # slow, so only here
 
-    return runtime.preset()
+        return runtime.preset()
+    except Exception:  # of the same cause as in the page, which says it
+        return "quick"
 
 
 def _report(folder: Path, seconds: float) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import linecache
+import os
 import types
 from collections.abc import Sequence
 from pathlib import Path
@@ -191,8 +192,14 @@ class Page:
                 output.get("metadata", {}).pop("panel", None)
 
     def save(self, path: Path | None = None) -> None:
-        """Write the page to a file; without a path to its own."""
-        nbformat.write(self.notebook, path or self.path)
+        """Write the page to a file, whole or not at all; without a path to its own."""
+        path = path or self.path
+        temporary = path.with_name(path.name + ".saving")
+        try:
+            nbformat.write(self.notebook, temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)  # of no use where the disk is full
 
     def _holders(self, text: str) -> list[nbformat.NotebookNode]:
         found = [cell for cell in self.code[1:] if text in cell.source]

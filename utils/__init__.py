@@ -32,7 +32,13 @@ In topics/ lies what one or two lessons need; a topic imports the files above, n
 """
 
 import os
+import sys
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+if hasattr(sys.stdout, "reconfigure"):  # a letter that a terminal lacks must end no training
+    sys.stdout.reconfigure(errors="replace")
+
+if (backend := os.environ.get("KERAS_BACKEND")) not in (None, "", "tensorflow"):
+    print(f"KERAS_BACKEND={backend!r} is set aside: the lessons run on TensorFlow.")
+os.environ["KERAS_BACKEND"] = "tensorflow"
 # Not "2": TensorFlow logs as errors what its graph optimizer merely could not make faster.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

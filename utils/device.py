@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,22 +15,27 @@ from unittest import mock
 
 from utils.options import option
 
+DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidia0", "/usr/lib/wsl/lib/libcuda.so.1")
+
 
 @contextlib.contextmanager
-def _native_stderr_off() -> Iterator[None]:
-    """Drop what native code writes to stderr; Python's exceptions pass."""
+def _native_stderr_kept() -> Iterator[None]:
+    """Keep back what native code writes to stderr, unless the block fails."""
     before = os.dup(2)
-    with open(os.devnull, "w") as devnull:
-        os.dup2(devnull.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(before, 2)
-        os.close(before)
+    with tempfile.TemporaryFile() as kept, contextlib.ExitStack() as at_end:
+        at_end.callback(os.close, before)
+        at_end.callback(os.dup2, before, 2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(before, kept.read())
+            raise
 
 
 # TensorFlow greets with a dozen lines about libraries that it looks for, whatever the log level.
-with _native_stderr_off():
+with _native_stderr_kept():
     import keras
     import numpy as np
     import tensorflow as tf
@@ -35,7 +43,43 @@ with _native_stderr_off():
     GPUS = tf.config.list_physical_devices("GPU")
 
 ONEDNN_BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"  # an option of TensorFlow's optimizer
+SETTINGS = {"image_data_format": "channels_last", "floatx": "float32", "epsilon": 1e-7}
 _training_precision = "float32"
+
+
+def check_keras() -> None:
+    """Set what the lessons are written for where keras.json or a page has it otherwise.
+
+    Raises:
+        RuntimeError: Keras was imported before, on another backend than TensorFlow.
+    """
+    if (backend := keras.config.backend()) != "tensorflow":
+        raise RuntimeError(f"Keras runs on {backend}, not TensorFlow: restart the kernel first.")
+    for name, wanted in SETTINGS.items():
+        found = getattr(keras.config, name)()
+        if found != wanted:
+            print(f"Keras' {name} {found!r} is set aside: the lessons have {wanted!r}.")
+            getattr(keras.config, f"set_{name}")(wanted)
+
+
+check_keras()
+
+
+@functools.cache
+def tell_why_no_gpu() -> None:
+    """Print what TensorFlow says of GPUs, where a driver is there and no GPU is found.
+
+    How much it says is fixed at its import, so another process asks, for some seconds.
+    """
+    there = any(map(os.path.exists, DRIVERS))
+    if GPUS or not there or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return
+    ask = [sys.executable, "-c", "import tensorflow as tf; tf.config.list_physical_devices('GPU')"]
+    loud = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "0"}
+    done = subprocess.run(ask, env=loud, capture_output=True, encoding="utf-8", errors="replace")
+    lines = [line for line in done.stderr.splitlines() if "gpu" in line.lower() or "cud" in line]
+    words = dict.fromkeys(line.partition("] ")[2] or line for line in lines)
+    print("A driver of a GPU is there, but TensorFlow finds no GPU. It says:", *words, sep="\n  ")
 
 
 def name() -> str:

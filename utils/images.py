@@ -12,6 +12,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 from skimage.util import montage
 
@@ -20,6 +21,10 @@ SHOWN = 800  # a page shows pictures reduced to about this width, so wider ones 
 CONVERT = "Grey levels from 0 to 255 are converted by images.astype('uint8')."
 ROUNDING = 1e-3  # by which floats may leave [-1, 1]
 LAST = 2000  # milliseconds that a GIF rests on its last frame
+# Figures take East Asian letters from those of these fonts that are here.
+EAST = "Malgun Gothic,Apple SD Gothic Neo,NanumGothic,Noto Sans CJK KR,Noto Sans CJK JP,Yu Gothic,"
+EAST += "Hiragino Sans,PingFang SC,Microsoft YaHei,SimHei,WenQuanYi Zen Hei,Arial Unicode MS"
+plt.rcParams["font.family"] += [x for x in EAST.split(",") if x in font_manager.get_font_names()]
 
 
 def to_uint8(images: np.ndarray, clip: bool = True) -> np.ndarray:
@@ -125,12 +130,21 @@ def frame(made: np.ndarray, caption: str = "", columns: int | None = None) -> np
 def _with_strip(picture: np.ndarray, caption: str) -> np.ndarray:
     """Put a line of text below a picture, and black at its right where the text is wider."""
     size = max(TEXT, TEXT * picture.shape[1] // SHOWN)
-    font = ImageFont.load_default(size)
+    font = _font_of(caption, size)
     margin = 4
     width = max(picture.shape[1], round(font.getlength(caption)) + 2 * margin)
     strip = Image.new("L" if picture.ndim == 2 else "RGB", (width, size + 6))
     ImageDraw.Draw(strip).text((margin, 2), caption, fill="white", font=font)
     return np.concatenate([_on_black(picture, picture.shape[0], width), np.asarray(strip)])
+
+
+def _font_of(text: str, size: int) -> ImageFont.FreeTypeFont:
+    """Return Pillow's own font, or where it may lack letters of a text, a figure's that has all."""
+    for name in () if text.isascii() else plt.rcParams["font.family"]:
+        file = font_manager.findfont(font_manager.FontProperties([name]))
+        if all(font_manager.get_font(file).get_char_index(ord(letter)) for letter in text):
+            return ImageFont.truetype(file, size)
+    return ImageFont.load_default(size)
 
 
 def _on_black(picture: np.ndarray, height: int, width: int) -> np.ndarray:

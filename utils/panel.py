@@ -18,6 +18,7 @@ import numpy as np
 from IPython import display, get_ipython
 
 from utils import device
+from utils.options import ROOT
 
 LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
 COLOURS = ("#1f77b4", "#ff7f0e")
@@ -221,7 +222,8 @@ class Notebook:
         bundle = {"text/plain": self._text(seen), "text/html": self._html(seen)}
         # For `make run`: it streams what carries this mark, in a log only the ends of rounds.
         at = "round" if seen.ends_round else "step"
-        mark = {"panel": {"at": at, "folder": self.progress.folder.name}}
+        folder = self.progress.folder.as_posix().removeprefix(f"{ROOT.as_posix()}/")
+        mark = {"panel": {"at": at, "folder": folder}}
         if self.handle is None:
             self.handle = display.display(bundle, raw=True, metadata=mark, display_id=True)
         else:

@@ -26,6 +26,8 @@ from PIL import Image, ImageOps
 from utils.options import expanded, sides
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+OTHERS = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".psd")
+REMEDY = f"Replace it, or convert it: read are archives (zip, tar), {', '.join(ENDINGS)}"
 LARGEST = 2**26  # bytes of one file of an archive
 DARK = 32  # of 256: a set without a brighter value has the wrong range
 AT_ONCE = 16  # photographs that are decoded, and wait in memory to be written
@@ -71,10 +73,10 @@ def find(source: Path, inside: Sequence[str] = ()) -> dict[str, Callable[[], byt
 
     Returns:
         {name from the source on: what reads its bytes}, sorted by name. Hidden files and files
-        without an image's ending are left out.
+        without an image's ending are left out; pictures of kinds that are not read, by a sentence.
 
     Raises:
-        ValueError: the archive is damaged.
+        ValueError: there is no such file, it is damaged, or of a kind that is not read.
         OSError: a folder cannot be read, or the temporary folder is full.
     """
     if source.suffix.lower() in ENDINGS and source.is_file():
@@ -85,13 +87,15 @@ def find(source: Path, inside: Sequence[str] = ()) -> dict[str, Callable[[], byt
         found = _in_tar(source)
     else:
         found = _in_zip(source)
+    if others := [name for name in found if _counts(PurePosixPath(name), inside, OTHERS)]:
+        print(f"{source}: {len(others)} left out, such as {min(others)}. {REMEDY}.")
     return {name: found[name] for name in sorted(found) if _counts(PurePosixPath(name), inside)}
 
 
-def _counts(path: PurePosixPath, inside: Sequence[str]) -> bool:
+def _counts(path: PurePosixPath, inside: Sequence[str], endings: Sequence[str] = ENDINGS) -> bool:
     hidden = any(part.startswith((".", "__")) for part in path.parts)
     is_there = not inside or path.parent.name in inside
-    return is_there and path.suffix.lower() in ENDINGS and not hidden
+    return is_there and path.suffix.lower() in endings and not hidden
 
 
 def _in_folder(source: Path) -> dict[str, Callable[[], bytes]]:
@@ -110,7 +114,7 @@ def _in_zip(source: Path) -> dict[str, Callable[[], bytes]]:
     try:
         archive = zipfile.ZipFile(source)
     except Exception as error:  # a damaged archive raises many kinds
-        raise ValueError(f"{source} cannot be opened: {error}. Replace it.") from error
+        raise ValueError(f"{source} cannot be opened: {error}. {REMEDY}.") from error
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     return {entry.filename: partial(_unpacked, archive, entry) for entry in entries}
 

@@ -126,7 +126,8 @@ def open_folder(lesson: str, identity: dict[str, Any]) -> Iterator[Path]:
 
 def find_folder(lesson: str, identity: dict[str, Any]) -> Path:
     """Return the folder of the run with this identity; say why it is not the preset's own."""
-    first = output_dir() / lesson / runtime.preset()
+    preset = runtime.preset()
+    first = output_dir() / lesson / preset
     others = sorted(first.parent.glob(f"{first.name}-*/run.json"))
     for file in (first / "run.json", *others):
         if not file.parent.name.endswith("-previous") and _is_of(file, identity):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from datetime import date
 from typing import Any, TypeVar
 
 from utils import device
-from utils.options import OPTIONS, option
+from utils.options import OPTIONS, option, output_dir
 
 # After device, which imports TensorFlow without its greeting.
 import keras  # isort: skip
@@ -16,10 +17,19 @@ import numpy as np  # isort: skip
 import tensorflow as tf  # isort: skip
 
 T = TypeVar("T")
+_started: dict[str, str] = {}  # PRESET and OUTPUT_DIR at the last `start`
 
 
 def preset() -> str:
-    """Return PRESET, or where it is not set `paper` on a GPU and `quick` elsewhere."""
+    """Return PRESET, or where it is not set `paper` on a GPU and `quick` elsewhere.
+
+    What a page computed, and where it lies, hangs on PRESET and OUTPUT_DIR. So a change of them
+    after `start` is taken back here, with a sentence.
+    """
+    for name, value in _started.items():
+        if (now := os.environ.get(name, "")) != value:
+            device.say(f"{name}={now} is set aside: set it, then run all from runtime.start on.")
+            os.environ[name] = value
     value = option("PRESET")
     return value if value != "auto" else "paper" if device.GPUS else "quick"
 
@@ -45,6 +55,8 @@ def start(seed: int, mixed_precision: bool = False) -> None:
     """
     for name in OPTIONS:
         option(name)
+    os.environ["OUTPUT_DIR"] = str(output_dir())  # stays where it is when a page changes folders
+    _started.update({name: os.environ.get(name, "") for name in ("PRESET", "OUTPUT_DIR")})
     device.set_strategy()
     keras.utils.set_random_seed(seed)
     precision = device.set_training_precision(mixed_precision)
@@ -52,6 +64,7 @@ def start(seed: int, mixed_precision: bool = False) -> None:
     device.say(f"Preset:    {preset()} ({why}; known: {', '.join(OPTIONS['PRESET'][1:])})")
     device.say(f"Device:    {device.name()}")
     device.say(f"Precision: {precision} in training, float32 elsewhere")
+    device.tell_why_no_gpu()
     device.say("Versions:  " + ", ".join(f"{k} {v}" for k, v in versions().items()))
 
 

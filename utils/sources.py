@@ -115,7 +115,8 @@ def download(
     if here := in_data_dir(name):
         return here
     reasons = []
-    lock = filelock.FileLock(Path(tempfile.gettempdir(), f"{Path.home().name}-{name}.lock"))
+    owner = Path(os.path.expanduser("~")).name  # there may be no home
+    lock = filelock.FileLock(Path(tempfile.gettempdir(), f"{owner}-{name}.lock"))
     with lock, contextlib.ExitStack() as undo:
         undo.callback(socket.setdefaulttimeout, socket.getdefaulttimeout())
         socket.setdefaulttimeout(timeout)
