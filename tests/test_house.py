@@ -26,6 +26,7 @@ ORDER = [
     "state",
     "run",
     "record",
+    "callbacks",
     "panel",
     "training",
 ]

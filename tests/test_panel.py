@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from utils import images, panel, record
+from utils import callbacks, images, panel, record
 from utils.panel import CROSS_ENTROPY, HINGE, LEAST_SQUARES, WASSERSTEIN
 
 ROW = {"round": 1, "step": 600, "seconds": 65.0}
@@ -195,11 +195,11 @@ def test_a_result_that_is_no_number_stops_the_run():
 )
 def test_a_callback_that_needs_a_model_is_refused_by_name(callback, words):
     with pytest.raises(ValueError, match=words):
-        panel.check([keras.callbacks.Callback(), callback])
+        callbacks.check([keras.callbacks.Callback(), callback])
 
 
 def test_what_a_callback_asks_of_its_model_is_named():
-    model = panel.NoModel()
+    model = callbacks.NoModel()
     with pytest.raises(AttributeError, match=r"asks for model\.optimizer, .*trainer\.averaged"):
         _ = model.optimizer
     model.stop_training = True

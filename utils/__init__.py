@@ -16,6 +16,7 @@ A file imports only files that stand above it:
     state        all variables of a run, their averages, and what they began with
     run          a run's folder: lock, rounds, frames, history
     record       finished runs of the project, opened instead of trained
+    callbacks    which Keras callbacks a training takes
     panel        the live panel, curves, the health of a run
     training     Trainer: the loop
 

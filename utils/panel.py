@@ -311,44 +311,6 @@ class Panel(keras.callbacks.Callback):
             self.show(view(self.progress, step, pace, ends_round))
 
 
-# Other callbacks
-
-INSTEAD = {  # what callbacks that need a Keras model are for, and what to use
-    "BackupAndRestore": "nothing: every round is saved, and a run goes on by itself",
-    "LearningRateScheduler": "a schedule of keras.optimizers.schedules in the optimizer",
-    "ModelCheckpoint": "`snapshots=` of fit, or trainer.best",
-    "ReduceLROnPlateau": "a schedule of keras.optimizers.schedules in the optimizer",
-    "SwapEMAWeights": "`average=` of Trainer",
-}
-
-
-class NoModel:
-    """What callbacks get as their model: it can be told to stop, and is nothing else."""
-
-    stop_training = False
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(
-            f"A callback asks for model.{name}, but a Trainer is no Keras model. Use the "
-            "networks of the page, for instance trainer.averaged, and trainer.history."
-        )
-
-
-def check(callbacks: Sequence[keras.callbacks.Callback]) -> None:
-    """Refuse callbacks that need a Keras model or its optimizer.
-
-    Raises:
-        ValueError: there is one; the message says what to use.
-    """
-    for callback in callbacks:
-        for kind in type(callback).__mro__:
-            if kind.__name__ in INSTEAD:
-                raise ValueError(
-                    f"{type(callback).__name__} needs a Keras model or its optimizer, which a "
-                    f"Trainer is not. Use {INSTEAD[kind.__name__]}."
-                )
-
-
 # Curves
 
 

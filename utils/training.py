@@ -26,6 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 from utils import device, fingerprint, images, metrics, panel, record, run, state
+from utils.callbacks import NoModel, check
 from utils.datasets import Dataset
 from utils.options import at_least
 
@@ -123,7 +124,7 @@ class Trainer:
             ValueError: a wrong argument, or a step that changes what would not be saved.
         """
         at_least(1, rounds=rounds, steps_per_round=steps_per_round, score_every=score_every)
-        panel.check(callbacks)
+        check(callbacks)
         self.dataset = dataset
         self.rounds = rounds
         self.steps_per_round = steps_per_round
@@ -148,7 +149,7 @@ class Trainer:
 
     def _train(self, callbacks: list[keras.callbacks.Callback]) -> None:
         """Run the rounds that are left."""
-        model = panel.NoModel()
+        model = NoModel()
         calls = keras.callbacks.CallbackList(callbacks, model=model)
         with device.precision(device.training_precision(), self.parts.values()):
             update = self.update if device.keeps_layers() else self._compiled()
