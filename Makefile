@@ -20,7 +20,7 @@ run: $(VENV)/ready ## run a lesson: make run LESSON=02_dcgan PRESET=quick
 ALONE = TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
 	TF_FORCE_GPU_ALLOW_GROWTH=true
 
-test: lint        ## all that CI runs: lint, unit tests, every lesson at `smoke`
+test: lint $(VENV)/export ## all that CI runs: lint, unit tests, every lesson at `smoke`
 	@# Without DATA_DIR the stand-ins do: a test downloads no gigabytes. XLA compiles for longer
 	@# than a step at smoke runs; tests of XLA, and the lesson that .ci/run runs, have it on.
 	@[ -n "$$DATA_DIR" ] || export STANDIN=$${STANDIN:-always}; OUT=$$(mktemp -d) && \
@@ -78,4 +78,9 @@ $(VENV)/ready: requirements.txt $(CONSTRAINTS) pyproject.toml
 	  { echo "Python 3.11 to 3.13 is needed, and $(PYTHON) is another. Try: make run PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet -r requirements.txt -c $(CONSTRAINTS)
+	@touch $@
+
+# What only exports need, so that no test of them is skipped; `make run` does without.
+$(VENV)/export: $(VENV)/ready
+	$(PY) -m pip install --quiet -e '.[export]' -c $(CONSTRAINTS)
 	@touch $@

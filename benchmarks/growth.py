@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks import steps, timing
 from tools import pages
 from utils import device, photographs, runtime, sources
-from utils.topics import pairs, superresolution
+from utils.topics import enlarging, pairs
 
 POINTS = {  # what grows: its values, and the case that each gives
     "lesson 02, batch": ((16, 32, 64, 128, 256), lambda n: steps.digits("02_dcgan", BATCH_SIZE=n)),
@@ -71,7 +71,7 @@ def of_image(megapixels: int) -> str:
     side = round((megapixels * 1e6) ** 0.5 / 4)
     small = np.random.default_rng(1).integers(0, 256, (side, side, 3), "uint8")
     began = time.perf_counter()
-    superresolution.enlarge(generator, small)
+    enlarging.enlarge(generator, small)
     return f"{time.perf_counter() - began:.1f} s"
 
 

@@ -24,7 +24,7 @@ import tensorflow as tf
 from tools import pages
 from utils import device, images, runtime, training
 from utils.options import ROOT
-from utils.topics import features, superresolution
+from utils.topics import enlarging, features, superresolution
 
 PAGE = "09_srgan"
 NAMES = ("cross_entropy", "mean_square", "chosen", "small", "blurred", "apart")
@@ -112,13 +112,13 @@ def second_stage(number: int, start: list[np.ndarray], content: keras.Model) -> 
 
 def enlarged(network: keras.Model) -> Callable:
     """Return what enlarges an uint8 image with a network."""
-    return lambda photo: superresolution.enlarge(network, photo)
+    return lambda photo: enlarging.enlarge(network, photo)
 
 
 def halved(network: keras.Model) -> Callable:
     """Return what enlarges with a network whose results are twice too large."""
     half = lambda x, training: network(x, training=training) / 2  # noqa: E731
-    return lambda photo: superresolution.enlarge(half, photo)
+    return lambda photo: enlarging.enlarge(half, photo)
 
 
 def main() -> None:

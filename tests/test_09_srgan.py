@@ -13,7 +13,7 @@ from keras import layers
 from tests.test_07_cyclegan import goes_on_as_straight
 from tools import pages
 from utils import fingerprint, images, runtime, training
-from utils.topics import superresolution
+from utils.topics import enlarging, superresolution
 
 PAGE = "09_srgan"
 NETWORKS = ("generator", "discriminator", "content")
@@ -97,7 +97,7 @@ def test_the_untrained_generator_draws_no_checkerboard():
 def test_measuring_uses_the_averages_of_batch_norm():
     generator, small = page().generator, np.zeros((8, 8, 3), "uint8")
     before = arrays(generator)
-    made = superresolution.enlarge(generator, small)
+    made = enlarging.enlarge(generator, small)
     assert not changed(before, generator)
     expected = generator(np.zeros((1, 8, 8, 3)), training=False)
     np.testing.assert_allclose(made / 127.5 - 1, expected[0], atol=1 / 127)

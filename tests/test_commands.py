@@ -219,7 +219,7 @@ def test_start_says_what_was_decided(monkeypatch, capsys, in_float32):
     monkeypatch.delenv("PRESET")
     runtime.start(1)
     out = capsys.readouterr().out
-    assert "quick (the default on this device" in out
+    assert "quick (the default;" in out
     assert "Precision: float32 in training" in out
 
 

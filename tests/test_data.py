@@ -1,6 +1,7 @@
 """sources, MNIST and images of your own: where data come from, and what passes for them."""
 
 import contextlib
+import errno
 import functools
 import http.server
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +255,73 @@ def test_a_bad_download_is_never_taken_for_the_data(server, empty_cache, monkeyp
     monkeypatch.setattr(datasets, "MNIST_URLS", (f"{url}/short",))
     assert datasets.mnist(10).standin
     assert datasets.mnist(10).standin
+
+
+def in_the_cache(error):
+    def get_file(name, origin):
+        raise error
+
+    return get_file
+
+
+def as_keras_tells(error):
+    """What get_file makes of an error that urllib has wrapped."""
+
+    def get_file(name, origin):
+        try:
+            raise urllib.error.URLError(error)
+        except urllib.error.URLError as wrapped:
+            raise Exception(f"URL fetch failure on {origin}: None -- {wrapped.reason}") from None
+
+    return get_file
+
+
+@pytest.mark.fault(
+    "download: disk full, no permission, too many open files",
+    "stops in a sentence; nothing stands in",
+    lost="nothing",
+)
+@pytest.mark.parametrize(
+    "get_file",
+    [
+        in_the_cache(OSError(errno.ENOSPC, "No space left on device")),
+        in_the_cache(PermissionError(errno.EACCES, "Permission denied", "cache/mnist.npz")),
+        in_the_cache(OSError(errno.EMFILE, "Too many open files", "cache/mnist.npz")),
+        as_keras_tells(OSError(errno.EMFILE, "Too many open files")),
+    ],
+    ids=["full", "locked", "files", "sockets"],
+)
+def test_a_limit_of_this_machine_gets_no_standin(get_file, monkeypatch):
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    monkeypatch.setattr(sources.keras.utils, "get_file", get_file)
+    words = r"mnist.npz could not be kept or opened \((No space|Permission|Too many).*KERAS_HOME"
+    with pytest.raises(OSError, match=words):
+        datasets.mnist()
+
+
+@pytest.mark.parametrize("number", [errno.ECONNREFUSED, errno.ENETUNREACH, errno.EACCES])
+def test_a_network_that_refuses_gets_one(number, monkeypatch, capsys):
+    """A firewall may answer that the permission is missing."""
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    error = OSError(number, os.strerror(number))
+    monkeypatch.setattr(sources.keras.utils, "get_file", as_keras_tells(error))
+    assert datasets.mnist(10).standin
+    assert os.strerror(number) in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_checked_for_a_limit_is_kept(server, empty_cache, monkeypatch):
+    """It was fetched whole; only this machine cannot open it now."""
+    monkeypatch.delenv("DATA_DIR", raising=False)
+
+    def check(path):
+        try:
+            raise OSError(errno.EMFILE, "Too many open files", str(path))
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read") from error
+
+    with pytest.raises(OSError, match=r"could not be kept or opened \(Too many open files"):
+        sources.download("mnist.npz", [f"{server[0]}/mnist.npz"], check)
+    assert list(empty_cache.glob("mnist.npz"))
 
 
 def test_the_standin_is_real_digits_and_says_so(no_network, empty_cache, capsys):

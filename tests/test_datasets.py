@@ -111,7 +111,7 @@ def test_no_tuning_thread_delays_the_end_of_a_training():
 
 
 def test_many_images_are_not_copied():
-    images = np.zeros((180_000, 28, 28, 1), "uint8")
+    images = np.full((180_000, 28, 28, 1), 99, "uint8")
     assert images.nbytes > datasets.COPIED
     data = noise(images=images, labels=np.zeros(180_000, "int64"), batch_size=64)
     next(iter(data.from_step(0)))
@@ -263,8 +263,29 @@ def test_a_field_that_a_reader_adds_counts_by_itself():
     ids=["other order", "one pixel on", "other shape", "one less"],
 )
 def test_other_images_are_other_data(images):
-    assert noise(images=images).identity() != noise().identity()
+    other = noise(images=images, labels=noise().labels[: len(images)])
+    assert other.identity()["images"] != noise().identity()["images"]
     assert noise(images=IMAGES.copy()).identity() == noise().identity()
+
+
+@pytest.mark.fault(
+    "own arrays as data: floats, 0 to 1 in uint8, one channel too few, too few labels",
+    "refused in a sentence",
+    lost="nothing",
+)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"images": IMAGES / 255.0}, "float64 of shape .* are no images.*Take uint8"),
+        ({"images": IMAGES.astype("int64")}, "int64 of shape"),
+        ({"images": IMAGES[..., 0]}, r"uint8 of shape \(50, 8, 8\)"),
+        ({"images": IMAGES // 16}, "above 15, of 255, so they would be black"),
+        ({"labels": np.zeros(49, "int64")}, "49 labels for 50 images"),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused(change, words):
+    with pytest.raises(ValueError, match=words):
+        noise(**change)
 
 
 def test_data_are_hashed_once_and_cannot_be_changed_afterwards(monkeypatch):
@@ -379,7 +400,7 @@ def test_a_part_of_photographs_is_known_by_its_values(photos):
 
 def test_images_are_no_part_of_the_graph_of_batches():
     """Digits within it took five seconds at each start."""
-    images = np.zeros((1000, 64, 64, 3), "uint8")
+    images = np.full((1000, 64, 64, 3), 99, "uint8")
     data = datasets.ImageData(
         name="large",
         standin=False,

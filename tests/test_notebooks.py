@@ -32,7 +32,7 @@ LIMITS = {  # at most, by edition
     2: {
         "cells": 40,
         # Their imports are longer since `utils` has more files, and the first cell shows causes.
-        "lines of code": 224,
+        "lines of code": 240,
         "lines a cell": 30,
         "characters a line": 88,
         "words a cell": 180,

@@ -153,6 +153,27 @@ def test_a_panel_times_the_steps_but_the_first(progress, monkeypatch, capsys):
     assert "round 1/4 · 5:00 left" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(9.0, ""), (30.0, "about 3 h 14 min more on this device")]
+)
+def test_a_training_of_more_than_an_hour_says_its_hours_at_once(
+    progress, seconds, said, monkeypatch, capsys
+):
+    """Of 4 rounds of 100 steps, 389 steps are left then."""
+    now = [0.0]
+    monkeypatch.setattr(panel.time, "perf_counter", lambda: now[0])
+    shown = panel.Panel(progress)
+    progress.history.clear()
+    shown.on_train_begin()
+    for batch in range(30):
+        now[0] += seconds
+        shown.on_train_batch_end(batch)
+    out = capsys.readouterr().out
+    assert ("By its first 10 steps" in out) == bool(said)
+    assert out.count("Interrupt it when you like") == bool(said)
+    assert said in out
+
+
 def test_a_result_that_is_no_number_stops_the_run():
     results = np.array([[1.0, 2.0], [1.0, np.nan], [np.inf, 2.0]])
     before = {"round": 1, "step": 10}

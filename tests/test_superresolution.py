@@ -12,7 +12,7 @@ from keras import layers
 from PIL import Image
 
 from utils import photographs, sources
-from utils.topics import superresolution
+from utils.topics import enlarging, superresolution
 
 SET5, SET14 = (sources.in_data_dir(name) for name in ("Set5.zip", "Set14.zip"))
 needs_data = pytest.mark.skipif(not (SET5 and SET14), reason="DATA_DIR holds no Set5 and Set14")
@@ -188,14 +188,14 @@ def test_tiles_give_what_the_whole_image_gives():
         return tf.nn.depth_to_space(network(batch, training=training), 4)
 
     small = skimage.data.chelsea()[:50, :37]
-    whole = superresolution.enlarge(shuffled, small, tile=1000)
+    whole = enlarging.enlarge(shuffled, small, tile=1000)
     assert whole.shape == (200, 148, 3)
     assert whole.dtype == np.uint8
-    tiled = superresolution.enlarge(shuffled, small, tile=16, margin=4)
+    tiled = enlarging.enlarge(shuffled, small, tile=16, margin=4)
     assert np.abs(tiled.astype(int) - whole).max() <= 1
-    seams = superresolution.enlarge(shuffled, small, tile=16, margin=0)
+    seams = enlarging.enlarge(shuffled, small, tile=16, margin=0)
     assert np.abs(seams.astype(int) - whole).max() > 5
-    assert superresolution.enlarge(shuffled, small[..., :1]).shape == (200, 148, 3)
+    assert enlarging.enlarge(shuffled, small[..., :1]).shape == (200, 148, 3)
 
 
 def test_originals_keep_size_and_greyscale_and_skip_the_small(tmp_path, capsys):
@@ -232,8 +232,8 @@ def test_the_content_loss_is_measured_over_whole_images():
 
 def test_the_spectrum_of_noise_is_flat_and_of_stripes_a_peak():
     noise = np.random.default_rng(0).normal(128, 20, (9, 128, 96, 1))
-    frequencies, power = superresolution.spectrum(noise)
+    frequencies, power = enlarging.spectrum(noise)
     np.testing.assert_allclose(power[4:], 400, rtol=0.15)
     stripes = 128 + 50 * np.cos(2 * np.pi * np.arange(128) * 16 / 128)[None, :, None]
-    _, power = superresolution.spectrum([np.repeat(stripes, 64, axis=0)])
+    _, power = enlarging.spectrum([np.repeat(stripes, 64, axis=0)])
     assert abs(frequencies[np.argmax(power)] - 16 / 128) <= 1 / 64

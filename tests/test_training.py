@@ -540,7 +540,7 @@ def changed_data(**changes):
 @pytest.mark.parametrize(
     "change",
     [
-        {"images": np.zeros((50, 28, 28, 1), "uint8")},
+        {"images": np.full((50, 28, 28, 1), 99, "uint8")},
         {"labels": np.ones(50, "int64")},
         {"split": "test"},
         {"seed": 4},

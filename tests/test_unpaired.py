@@ -13,15 +13,16 @@ from utils.topics import pairs
 
 
 def numbered(n, side=18):
-    """Images of one grey each, so that a batch tells which they are."""
-    return np.broadcast_to(np.arange(n, dtype="uint8")[:, None, None, None], (n, side, side, 3))
+    """Images of one grey each, 200 and their number, so that a batch tells which they are."""
+    greys = np.arange(200, 200 + n, dtype="uint8")
+    return np.broadcast_to(greys[:, None, None, None], (n, side, side, 3))
 
 
 def seen(data, start, n):
     """Return the numbers of the images in n batches: two arrays (n, batch)."""
     batches = data.from_step(start).take(n)
     pairs = [[np.rint((x.numpy()[:, 0, 0, 0] + 1) * 127.5) for x in batch] for batch in batches]
-    return np.array(pairs).transpose(1, 0, 2).astype(int)
+    return np.array(pairs).transpose(1, 0, 2).astype(int) - 200
 
 
 def data(n_a=7, n_b=12, batch=1, seed=5):
@@ -82,7 +83,7 @@ def test_images_are_cut_and_flipped_anew_in_each_epoch():
     assert len(kinds) > 6
 
 
-def write_archive(path, counts, grey_of=lambda i: i):
+def write_archive(path, counts, grey_of=lambda i: 200 + i):
     with zipfile.ZipFile(path, "w") as archive:
         for folder, n in counts.items():
             for i in range(n):
@@ -129,6 +130,9 @@ def test_own_folders(data_dir):
     assert found.a.shape[1] == 72
     found = pairs.folder_pair(folder / "testA", folder / "testB", 64, split="test")
     assert found.a.shape[1:] == (64, 64, 3)
+    wide = pairs.folder_pair(folder / "trainA", folder / "trainB", (32, 64), batch_size=2)
+    assert wide.a.shape[1:] == (36, 72, 3)
+    assert next(iter(wide.from_step(0)))[1].shape == (2, 32, 64, 3)
     with pytest.raises(ValueError, match="nowhere"):
         pairs.folder_pair(folder / "nowhere", folder / "trainB", 64)
 
@@ -149,6 +153,7 @@ def test_standin_is_named_and_keeps_the_task(monkeypatch):
     a, b = found.a.astype(float), found.b.astype(float)
     assert (a[..., 0] - a[..., 2]).mean() > (b[..., 0] - b[..., 2]).mean()  # brown is red
     assert b.std() > 1.3 * a.std()  # stripes
+    assert pairs.horse2zebra((32, 64)).a.shape == (60, 36, 72, 3)
     again = pairs.horse2zebra(64)
     np.testing.assert_array_equal(found.b, again.b)
 
@@ -157,6 +162,9 @@ def test_standin_is_named_and_keeps_the_task(monkeypatch):
     ("arguments", "words"),
     [
         ({"image_size": 4}, "image_size=4"),
+        ({"image_size": 130}, "image_size=130: take multiples of 4"),
+        ({"image_size": (128, 98)}, "take multiples of 4"),
+        ({"image_size": 64.0}, "image_size=64.0: take a whole number"),
         ({"image_size": 32, "split": "both"}, "split='both'"),
         ({"image_size": 32, "batch_size": 0}, "batch_size=0"),
         ({"image_size": 32, "batch_size": 61}, "batch_size=61"),

@@ -159,8 +159,8 @@ def _default_folder() -> str:
 def _report(folder: Path, seconds: float) -> None:
     print(f"\nLeft in {folder}:")
     for path in sorted(folder.iterdir()):
-        files = list(path.iterdir()) if path.is_dir() else [path]
-        size = sum(file.stat().st_size for file in files) / 1000
+        files = path.rglob("*") if path.is_dir() else [path]
+        size = sum(file.stat().st_size for file in files if file.is_file()) / 1000
         print(f"  {path.name + '/' * path.is_dir():20}{size:>10,.0f} kB")
     if (folder / "metrics.json").exists():
         told = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

@@ -23,10 +23,12 @@ In topics/ lies what one or two lessons need; a topic imports the files above, n
     plane            a game whose best discriminator is known: lessons 01 and 04
     pairs            two kinds of photographs without pairs: lesson 07
     cyclegan         layers, image pool and learning rate of CycleGAN: lesson 07
-    superresolution  crops to train on, the protocol of measuring, tiles: lesson 09
+    superresolution  photographs, crops to train on, the protocol of measuring: lesson 09
+    enlarging        photographs of any size through a network; their spectrum: lesson 09
     upscaling        layers that make images larger: lesson 09
     convolution      the last layer of networks that make photographs: 07 and 09
     features         networks trained on ImageNet, to compare photographs in: 07 and 09
+    export           a network as files for other programs: 07 and 09
 """
 
 import os

@@ -7,6 +7,7 @@ do not count.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -225,8 +226,12 @@ def start(values: dict[str, np.ndarray]) -> dict[str, list]:
 def projected(value: np.ndarray) -> list[float]:
     """Return the norm of an array of floats, and one fixed random projection."""
     flat = value.astype("float64").ravel()
-    direction = np.random.default_rng(flat.size).standard_normal(flat.size, dtype="float32")
-    return [float(np.linalg.norm(flat)), float(direction @ flat)]
+    return [float(np.linalg.norm(flat)), float(_direction(flat.size) @ flat)]
+
+
+@functools.lru_cache(maxsize=8)  # layers of one network are of few sizes
+def _direction(size: int) -> np.ndarray:
+    return np.random.default_rng(size).standard_normal(size, dtype="float32")
 
 
 def unlike(a: dict[str, list], b: dict[str, list]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+import tensorflow as tf
 from IPython import display, get_ipython
 
 from utils import device
@@ -25,6 +26,8 @@ COLOURS = ("#1f77b4", "#ff7f0e")
 HELP = "README.md#troubleshooting"
 YOUNG = 500  # steps; untrained samples are all alike
 EVERY = 2.0  # seconds between two updates
+TIMED = 10  # steps after the first, by which a long training is foretold
+LONG = 3600.0  # seconds
 
 History = list[dict[str, float]]
 
@@ -136,7 +139,10 @@ def _results(row: dict[str, float]) -> list[str]:
 
 
 def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    minutes, rest = divmod(int(seconds), 60)
+    if seconds < LONG:
+        return f"{minutes}:{rest:02d}"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def health(history: History, game: Game = CROSS_ENTROPY) -> str:
@@ -276,12 +282,27 @@ class Panel(keras.callbacks.Callback):
             self.began = now
         else:
             self.steps += 1
+        if self.steps == TIMED:
+            self._foretell()
         if now - self.shown >= EVERY:
             self._renew(batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Show the round."""
         self._renew(0, ends_round=True)
+
+    def _foretell(self) -> None:
+        """Say how long a training will take that takes more than an hour."""
+        tf.test.experimental.sync_devices()  # a GPU is still at work on what was asked of it
+        pace = (time.perf_counter() - self.began) / self.steps
+        rounds = self.progress.rounds - len(self.progress.history)
+        left = rounds * self.progress.steps_per_round - (self.steps + 1)
+        seconds = pace * left
+        if seconds > LONG:
+            device.say(
+                f"By its first {TIMED} steps, this training takes about {_clock(seconds)} more on "
+                "this device. Interrupt it when you like: its rounds are kept, and it goes on."
+            )
 
     def _renew(self, step: int, ends_round: bool = False) -> None:
         self.shown = time.perf_counter()

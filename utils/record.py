@@ -40,7 +40,7 @@ def opened(
         run.save_frame(folder, number, kept[name])
     run.write_history(folder, json.loads(str(kept["history"])))
     run.write_metrics(folder, told)
-    device.say(f"Record of {told['date']}, {told['device']}, trained in {told['precision']}.")
+    device.say(f"Record of {told['date']}.")
     return own.of_record(kept) | {"history": kept["history"]}
 
 

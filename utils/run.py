@@ -267,13 +267,16 @@ def write_status(
 
 
 def announce(folder: Path, done: int, rounds: int, steps_per_round: int) -> None:
-    """Say where a run begins."""
+    """Say where a run begins, and what has trained it so far: perhaps not this machine."""
     where = shown(folder)
+    told = read_metrics(folder) if done else {}
     if done >= rounds:
         device.say(f"Done, {done} of {rounds} rounds (RESTART=1 to train anew), in {where}.")
     else:
         begin = f"Going on after round {done} of {rounds}" if done else f"{rounds} rounds"
         device.say(f"{begin}, {steps_per_round} steps a round, in {where}.")
+    if told:
+        device.say(f"Trained in {told['precision']} on {told['device']}, {told['date']}.")
 
 
 @contextlib.contextmanager

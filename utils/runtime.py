@@ -21,7 +21,7 @@ _started: dict[str, str] = {}  # PRESET and OUTPUT_DIR at the last `start`
 
 
 def preset() -> str:
-    """Return PRESET, or where it is not set `paper` on a GPU and `quick` elsewhere.
+    """Return PRESET, or where it is not set `quick`, on every device.
 
     What a page computed, and where it lies, hangs on PRESET and OUTPUT_DIR. So a change of them
     after `start` is taken back here, with a sentence.
@@ -31,7 +31,7 @@ def preset() -> str:
             device.say(f"{name}={now} is set aside: set it, then run all from runtime.start on.")
             os.environ[name] = value
     value = option("PRESET")
-    return value if value != "auto" else "paper" if device.GPUS else "quick"
+    return "quick" if value == "auto" else value
 
 
 def pick(*, smoke: T, quick: T, long: T, paper: T) -> T:
@@ -60,7 +60,7 @@ def start(seed: int, mixed_precision: bool = False) -> None:
     device.set_strategy()
     keras.utils.set_random_seed(seed)
     precision = device.set_training_precision(mixed_precision)
-    why = "the default on this device" if option("PRESET") == "auto" else "set by PRESET"
+    why = "the default" if option("PRESET") == "auto" else "set by PRESET"
     device.say(f"Preset:    {preset()} ({why}; known: {', '.join(OPTIONS['PRESET'][1:])})")
     device.say(f"Device:    {device.name()}")
     device.say(f"Precision: {precision} in training, float32 elsewhere")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import socket
@@ -18,6 +19,16 @@ import numpy as np
 from utils.options import expanded, option
 
 T = TypeVar("T")
+LIMITS = (  # of this machine, not of the network
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENOSPC,
+    errno.EROFS,
+)
 ATTEMPTS = 2  # to get an intact file from one address
 
 
@@ -67,11 +78,11 @@ def has_hash(expected: str) -> Callable[[Path], None]:
     Args:
         expected: SHA-256, 64 hex digits, or MD5, 32, by which Keras knows its files.
     """
-    kind = "md5" if len(expected) == 32 else "sha256"
+    kind = "MD5" if len(expected) == 32 else "SHA-256"
 
     def check(path: Path) -> None:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, kind).hexdigest()
+            found = hashlib.file_digest(file, kind.replace("-", "").lower()).hexdigest()
         if found != expected:
             raise ValueError(f"{path.name} has the {kind} {found}, expected was {expected}")
 
@@ -110,6 +121,7 @@ def download(
 
     Raises:
         UnavailableError: no address gave the file; the message holds each one's reason.
+        OSError: the disk is full, a limit is reached, or a permission is missing.
         ValueError: DATA_DIR is set, but is not a folder.
     """
     if here := in_data_dir(name):
@@ -138,15 +150,34 @@ def _fetched(
         try:
             path = Path(keras.utils.get_file(name, origin=url))
         except Exception as error:  # get_file raises bare Exception for HTTP errors
+            _raise_if_local(name, error)
             reasons.append(f"{url}: {str(error).strip() or type(error).__name__}")
             return None
         try:
             check(path)
             return path
         except Exception as error:  # whatever a damaged file raises
+            _raise_if_local(name, error)
             path.unlink()
             reasons.append(f"{url}: {error}")
     return None
+
+
+def _raise_if_local(name: str, error: BaseException | None) -> None:
+    """Tell a full disk, a limit or a missing permission from a file that is not to be had.
+
+    Raises:
+        OSError: this machine could not take the file, or not open it.
+    """
+    while error:
+        reason = getattr(error, "reason", error)  # of a URLError
+        if isinstance(reason, OSError) and (reason.filename or reason.errno in LIMITS):
+            where = f": {reason.filename}" if reason.filename else ""
+            raise OSError(
+                f"{name} could not be kept or opened ({reason.strerror}{where}). Mend that, or "
+                "set KERAS_HOME to a folder that has room and can be written to."
+            ) from error
+        error = error.__cause__ or error.__context__
 
 
 def check_sums(folder: Path) -> None:

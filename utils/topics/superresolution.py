@@ -1,4 +1,4 @@
-"""Super-resolution by 4: crops to train on, the protocol of measuring, images larger than memory.
+"""Super-resolution by 4: photographs, crops to train on, and the protocol of measuring.
 
 The protocol (Ledig et al. 2017, section 3.1): an image is cut to a multiple of 4, made four times
 smaller with antialiased bicubic interpolation, enlarged by what is measured, rounded to 8 bits,
@@ -8,7 +8,7 @@ that is stored in greyscale are Y as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,48 +112,6 @@ def bicubic(small: np.ndarray) -> np.ndarray:
     return resize(small, SCALE)
 
 
-def enlarge(network: Callable, small: np.ndarray, tile: int = 112, margin: int = 48) -> np.ndarray:
-    """Enlarge an image of any size, in tiles that overlap.
-
-    Where the margin is no less than what one pixel depends on, the tiles give what the whole
-    image would. At the image's own border a tile has none, so zeros are padded there alike.
-
-    Args:
-        network: (1, h, w, 3) in [0, 1] -> (1, 4 h, 4 w, 3) in [-1, 1].
-        small: (height, width, 1 or 3), as `images.to_uint8` takes them.
-        tile: height and width of a tile, without its margin.
-        margin: pixels around a tile that the network sees, too.
-
-    Returns:
-        uint8, (4 height, 4 width, 3).
-
-    Raises:
-        ValueError: the values are no grey levels.
-    """
-    small = images.to_uint8(small, clip=False)
-    height, width = small.shape[:2]
-    inputs = np.broadcast_to(small, (height, width, 3)).astype("float32") / 255
-    large = np.empty((SCALE * height, SCALE * width, 3), "uint8")
-    for top in range(0, height, tile):
-        for left in range(0, width, tile):
-            bottom = min(top + tile, height)
-            right = min(left + tile, width)
-            # What the network sees: the tile with its margin, as far as the image goes.
-            first_row = max(0, top - margin)
-            first_column = max(0, left - margin)
-            seen = inputs[first_row : bottom + margin, first_column : right + margin]
-            made = images.to_uint8(evaluation.in_batches(network, seen[None])[0])
-            # What is kept of it: the tile.
-            rows = _enlarged(top - first_row, bottom - first_row)
-            columns = _enlarged(left - first_column, right - first_column)
-            large[_enlarged(top, bottom), _enlarged(left, right)] = made[rows, columns]
-    return large
-
-
-def _enlarged(start: int, end: int) -> slice:
-    return slice(SCALE * start, SCALE * end)
-
-
 def shrink(image: np.ndarray) -> np.ndarray:
     """Make an uint8 image four times smaller with antialiased bicubic interpolation."""
     return resize(image, 1 / SCALE)
@@ -185,28 +143,6 @@ def measure(
             row["content"] = np.mean((features[0] - features[1]) ** 2)
         rows.append(row)
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-
-
-def spectrum(photos: Iterable[np.ndarray], rings: int = 32) -> tuple[np.ndarray, np.ndarray]:
-    """Return how strong patterns of each width are: the power spectrum over all directions.
-
-    Args:
-        photos: uint8, (height, width, 1 or 3), of any sizes; channels are averaged.
-        rings: widths that are told apart.
-
-    Returns:
-        Frequencies in cycles a pixel, the upper ends of rings up to 0.5, and the mean power in
-        each ring, in squared grey levels, so that white noise of deviation s has s^2 everywhere.
-    """
-    edges = np.linspace(0, 0.5, rings + 1)
-    found = []
-    for photo in photos:
-        grey = photo.mean(axis=-1)
-        power = np.abs(np.fft.fft2(grey - grey.mean())) ** 2 / grey.size
-        radius = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, grey.shape), indexing="ij"))
-        ring = np.digitize(radius, edges)
-        found.append([power[ring == i].mean() for i in range(1, rings + 1)])
-    return edges[1:], np.mean(found, axis=0)
 
 
 def benchmark(name: str) -> dict[str, np.ndarray]:
