@@ -50,7 +50,7 @@ def page(tmp_path, monkeypatch):
     for cell in book.cells:
         cell.metadata |= FOLDED | {"collapsed": True, "execution": {"iopub.execute_input": "now"}}
         cell.metadata |= {"scrolled": True, "ExecuteTime": {"start_time": "now"}}
-    panel = {"panel": {"at": "round", "folder": "x"}}
+    panel = {"panel": {"ends_round": True, "folder": "x"}}
     cells[1].outputs = [nbformat.v4.new_output("display_data", {}, metadata=panel)]
     nbformat.write(book, tmp_path / "00_page.ipynb")
     return pages.Page("00_page")

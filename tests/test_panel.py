@@ -118,7 +118,8 @@ def test_a_notebook_has_one_output_that_renews_itself(progress, monkeypatch):
     notebook = panel.Notebook(progress)
     notebook(panel.view(progress, 5, None, ends_round=False))
     notebook(panel.view(progress, 0, None, ends_round=True))
-    assert [options["metadata"]["panel"]["at"] for _, options in shown] == ["step", "round"]
+    ends = [options["metadata"]["panel"]["ends_round"] for _, options in shown]
+    assert ends == [False, True]
     html = shown[-1][0]["text/html"]
     assert "<progress" in html
     assert html.count("<svg") == 2  # d_loss, and D(x) with D(G(z))

@@ -115,7 +115,7 @@ class _Headless(NotebookClient):
                     width = shutil.get_terminal_size().columns
                     print(f"\r\033[K{text[: width - 1]}", end="", flush=True)
                     self.line_open = True
-                elif panel["at"] == "round":
+                elif panel["ends_round"]:
                     self._print(text.partition(" ")[2] + "\n")  # without the bar
         return super().process_message(message, cell, index)
 

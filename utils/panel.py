@@ -18,8 +18,7 @@ import numpy as np
 import tensorflow as tf
 from IPython import display, get_ipython
 
-from utils import device
-from utils.options import ROOT
+from utils import device, run
 
 LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
 COLOURS = ("#1f77b4", "#ff7f0e")
@@ -102,8 +101,7 @@ class View:
     @property
     def bar(self) -> str:
         """Ten characters."""
-        full = round(10 * self.share)
-        return "█" * full + "░" * (10 - full)
+        return ("█" * round(10 * self.share)).ljust(10, "░")
 
 
 def view(progress: Progress, step: int, pace: float | None, ends_round: bool) -> View:
@@ -227,9 +225,8 @@ class Notebook:
         """Show it, or renew what is shown."""
         bundle = {"text/plain": self._text(seen), "text/html": self._html(seen)}
         # For `make run`: it streams what carries this mark, in a log only the ends of rounds.
-        at = "round" if seen.ends_round else "step"
-        folder = self.progress.folder.as_posix().removeprefix(f"{ROOT.as_posix()}/")
-        mark = {"panel": {"at": at, "folder": folder}}
+        folder = str(self.progress.folder).removeprefix(f"{run.ROOT}/")
+        mark = {"panel": {"ends_round": seen.ends_round, "folder": folder}}
         if self.handle is None:
             self.handle = display.display(bundle, raw=True, metadata=mark, display_id=True)
         else:
