@@ -49,6 +49,18 @@ def test_the_papers_sizes():
     assert np.std(flat) == pytest.approx(0.02, rel=0.02)
 
 
+def test_photographs_may_be_oblong():
+    """Networks, pools and step, for one IMAGE_SIZE of two numbers."""
+    oblong = pages.Page(PAGE)
+    oblong.set(IMAGE_SIZE=(32, 48))
+    found = oblong.definitions("train_step", *pages.CYCLEGAN_PARTS)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 1, 32, 48, 3)).astype("float32")
+    results = found.train_step((tf.constant(images[0]), tf.constant(images[1])))
+    assert all(np.isfinite(x) for x in results.values())
+    assert found.generator_ab.output_shape == (None, 32, 48, 3)
+    assert found.pool_a.images.shape == (50, 32, 48, 3)
+
+
 def test_instance_norm_takes_each_channel_of_each_image_by_itself():
     norm = page().InstanceNorm()
     x = np.random.default_rng(0).normal(3, 2, (2, 8, 8, 5)).astype("float32")

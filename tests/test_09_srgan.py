@@ -230,3 +230,26 @@ def test_a_greyscale_photograph_of_ones_own_is_enlarged(monkeypatch, tmp_path):
     exec(cell("four times larger"), vars(found))
     assert [x.shape for x in shown] == [(2, 384, 512, 3)]
     assert [path.name for path in tmp_path.iterdir()] == ["a crop, four times larger.png"]
+
+
+@pytest.mark.parametrize("sizes", [[(100, 130)] * 3, [(190, 150), (300, 400), (64, 100)]], ids=str)
+def test_small_photographs_of_ones_own_are_trained_on_and_shown(sizes, tmp_path):
+    rng = np.random.default_rng(0)
+    for i, size in enumerate(sizes):
+        image = rng.integers(0, 256, (*size, 3), "uint8")
+        keras.utils.save_img(tmp_path / f"{i}.png", image, scale=False)
+    page = pages.Page("09_srgan")
+    page.change("crops(HR_SIZE, BATCH_SIZE, SEED)", f"crops(48, 2, SEED, {str(tmp_path)!r})")
+    page.change("held_out[:3]]\nsmall", "[*held_out, *crops.photographs]]\nsmall")
+    page.change("for photo in held_out[:3]", "for photo in [*held_out, *crops.photographs]")
+    found = page.definitions("blurred", "chosen", "some")
+    side = min(96, min(map(min, sizes)) // 4 * 4)
+    assert found.blurred.shape == (3, side, side, 3)
+    assert {x.shape for x in found.chosen} == {(side, side, 3)}
+
+
+def test_a_part_lies_inside_and_is_a_multiple_of_4_where_the_photograph_is_smaller():
+    photo = np.arange(60 * 90).reshape(60, 90, 1)
+    np.testing.assert_array_equal(enlarging.part(photo, 8, 12, 20, 30), photo[20:28, 30:42])
+    np.testing.assert_array_equal(enlarging.part(photo, 8, 12, 99, 99), photo[52:, 78:])
+    assert enlarging.part(photo, 96, 96, 80, 80).shape == (60, 88, 1)

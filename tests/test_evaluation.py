@@ -118,6 +118,12 @@ def test_images_that_cannot_be_measured(digits):
             measure(broken)
         with pytest.raises(ValueError, match=r"39 images.*compares 40"):
             measure(digits[0][:39])
+        with pytest.raises(ValueError, match=r"floats from 0 to 255, not in \[-1, 1\]"):
+            measure(digits[0][:40].astype("float32"))
+    with pytest.raises(ValueError, match=r"3 test and 80 training .* few to measure with: 4 test"):
+        evaluation.Evaluation(flat, digits[0][:80], digits[1][:3])
+    with pytest.raises(ValueError, match=r"40 test and 6 training images.*8 training images"):
+        evaluation.Evaluation(flat, digits[0][:6], digits[1])
 
 
 def test_measured_in_float32_whatever_training_runs_in():

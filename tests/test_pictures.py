@@ -21,6 +21,38 @@ def test_values_outside_are_clipped_and_nan_is_an_error():
         images.to_uint8(np.array([np.nan]))
 
 
+@pytest.mark.parametrize("kind", ["uint16", "int32", "int64"])
+def test_whole_numbers_are_scaled_by_the_range_of_their_kind(kind):
+    most = np.iinfo(kind).max
+    found = images.to_uint8(np.array([0, most // 4 * 3, most], kind))
+    np.testing.assert_array_equal(found, [0, 191, 255])
+
+
+def test_a_mask_becomes_black_and_white():
+    np.testing.assert_array_equal(images.to_uint8(np.array([True, False])), [255, 0])
+
+
+@pytest.mark.fault(
+    "own arrays: 0 to 255 as floats or int64, 12 bits in uint16, negative, beyond [-1, 1]",
+    "refused; their range is named",
+    lost="nothing",
+)
+@pytest.mark.parametrize(
+    ("values", "clip", "words"),
+    [
+        (np.arange(256.0), True, r"floats from 0 to 255, not in \[-1, 1\].*astype\('uint8'\)"),
+        (np.arange(256), True, r"int64 from 0 to 255, of 9,223,372,036,854,775,807"),
+        (np.arange(4096, dtype="uint16"), True, "uint16 from 0 to 4095, of 65,535"),
+        (np.array([-5, 2**31 - 1], "int32"), True, "int32 from -5 to"),
+        (np.array([-1.5, 0.5]), False, "floats from -1.5 to 0.5, not in"),
+        (np.array([0.0, 1.5]), False, "floats from 0 to 1.5, not in"),
+    ],
+)
+def test_values_that_are_no_grey_levels_are_refused(values, clip, words):
+    with pytest.raises(ValueError, match=words):
+        images.to_uint8(values, clip)
+
+
 def test_grid_places_images_in_rows():
     four = np.stack([np.full((2, 3, 1), value, "uint8") for value in (10, 20, 30, 40)])
     expected = [

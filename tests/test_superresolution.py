@@ -237,3 +237,28 @@ def test_the_spectrum_of_noise_is_flat_and_of_stripes_a_peak():
     stripes = 128 + 50 * np.cos(2 * np.pi * np.arange(128) * 16 / 128)[None, :, None]
     _, power = enlarging.spectrum([np.repeat(stripes, 64, axis=0)])
     assert abs(frequencies[np.argmax(power)] - 16 / 128) <= 1 / 64
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: enlarging.enlarge(lambda batch, training: batch, x),
+        superresolution.shrink,
+        superresolution.bicubic,
+        lambda x: superresolution.compare(x, x),
+        lambda x: superresolution.measure({"own": x}, superresolution.bicubic),
+    ],
+    ids=["enlarge", "shrink", "bicubic", "compare", "measure"],
+)
+def test_photographs_as_floats_are_scaled_or_refused(function):
+    photo = skimage.data.chelsea()[:64, :64]
+    with pytest.raises(ValueError, match=r"floats from .* to 2"):
+        function(photo.astype("float64"))
+    with pytest.raises(ValueError, match="int64 from"):
+        function(photo.astype("int64"))
+
+
+def test_floats_in_their_range_give_what_uint8_does():
+    photo = skimage.data.chelsea()[:64, :64]
+    floats = photo / 127.5 - 1
+    np.testing.assert_array_equal(superresolution.shrink(floats), superresolution.shrink(photo))
