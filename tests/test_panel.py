@@ -140,6 +140,14 @@ def test_curves_have_a_dashed_line_where_the_game_has_one(game, lines):
     assert ("2.00, D knows nothing" in panel.curves(rows, game)) == (game == HINGE)
 
 
+def test_results_stand_in_the_order_of_labels(progress):
+    """tf.function gives them in the order of their names."""
+    row = {"d_fake": 0.4, "d_loss": 1.2, "d_real": 0.6, "g_loss": 0.8, "mse": 0.1}
+    progress.history[:] = history(1, **row)
+    words = panel.view(progress, 0, None, ends_round=True).text
+    assert words.endswith("d_loss 1.20 · g_loss 0.80 · D(x) 0.60 · D(G(z)) 0.40 · mse 0.10")
+
+
 def test_a_panel_times_the_steps_but_the_first(progress, monkeypatch, capsys):
     now = [0.0]
     monkeypatch.setattr(panel.time, "perf_counter", lambda: now[0])

@@ -132,7 +132,8 @@ def view(progress: Progress, step: int, pace: float | None, ends_round: bool) ->
 def _results(row: dict[str, float]) -> list[str]:
     hidden = ("round", "step", "seconds")
     shown = {k: v for k, v in row.items() if k not in hidden and v is not None}
-    names = sorted(shown, key=lambda name: name not in LABELS)  # these first
+    first = [name for name in LABELS if name in shown]
+    names = first + [name for name in shown if name not in LABELS]
     return [f"{LABELS.get(name, name)} {shown[name]:.2f}" for name in names]
 
 
