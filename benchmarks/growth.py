@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks import steps, timing
 from tools import pages
-from utils import device, photographs, runtime, sources
+from utils import archives, device, runtime, sources
 from utils.topics import enlarging, pairs
 
 POINTS = {  # what grows: its values, and the case that each gives
@@ -50,7 +50,7 @@ def of_folder(count: int) -> str:
     runtime.start(1)
     with tempfile.TemporaryDirectory() as folder:
         zipped = sources.in_data_dir("horse2zebra.zip")
-        files = list(photographs.find(zipped).items())[:100]
+        files = list(archives.find(zipped).items())[:100]
         for i in range(count):
             path = Path(folder) / f"{i:05d}.jpg"
             if i < len(files):

@@ -363,7 +363,7 @@ def test_a_file_that_holds_something_else_is_named(tiny_mnist, monkeypatch):
     with pytest.raises(ValueError, match=r"mnist\.npz does not hold MNIST: x_train"):
         datasets.mnist()
     tiny_mnist.write_bytes(b"not an archive")
-    with pytest.raises(ValueError, match=r"mnist\.npz cannot be read"):
+    with pytest.raises(ValueError, match=r"mnist\.npz is not .* begins with b'not an arch"):
         datasets.mnist()
 
 

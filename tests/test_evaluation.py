@@ -118,8 +118,19 @@ def test_images_that_cannot_be_measured(digits):
             measure(broken)
         with pytest.raises(ValueError, match=r"39 images.*compares 40"):
             measure(digits[0][:39])
-        with pytest.raises(ValueError, match=r"floats from 0 to 255, not in \[-1, 1\]"):
+        with pytest.raises(ValueError, match="floats from 0 to 255, not from -1"):
             measure(digits[0][:40].astype("float32"))
+        with pytest.raises(ValueError, match=r"Images of \(4, 4\) are compared"):
+            measure(digits[0][:40, ..., 0])
+    with pytest.raises(ValueError, match="floats from 0 to 1"):
+        evaluation.Evaluation(flat, digits[0] / 255.0, digits[1])
+    with pytest.raises(ValueError, match=r"training images are \(4, 4, 1\), the test images"):
+        evaluation.Evaluation(flat, digits[0], digits[1][:, :3])
+    with pytest.raises(ValueError, match=r"samples=10.0: take a whole number"):
+        evaluation.Evaluation(flat, *digits, samples=10.0)
+    same = digits[0][:40]
+    with pytest.raises(ValueError, match=r"no floor to measure by"):
+        evaluation.Evaluation(flat, np.concatenate([same, same]), same).frechet(same)
     with pytest.raises(ValueError, match=r"3 test and 80 training .* few to measure with: 4 test"):
         evaluation.Evaluation(flat, digits[0][:80], digits[1][:3])
     with pytest.raises(ValueError, match=r"40 test and 6 training images.*8 training images"):

@@ -16,6 +16,7 @@ ORDER = [
     "runtime",
     "images",
     "sources",
+    "archives",
     "photographs",
     "datasets",
     "metrics",
@@ -31,7 +32,7 @@ ORDER = [
     "training",
 ]
 # Lines of code, at most. The plan for this house said 1,700 for the core.
-CORE, FILE, TRAINING, TOPIC, FUNCTION = 2300, 250, 170, 170, 40
+CORE, FILE, TRAINING, TOPIC, FUNCTION = 2450, 250, 170, 170, 40
 PACKAGES = "utils", "tools", "benchmarks", "tests"
 CORE_FILES = sorted(path for path in UTILS.glob("*.py"))
 TOPIC_FILES = sorted(path for path in TOPICS.glob("*.py"))

@@ -244,7 +244,7 @@ def test_photographs_of_a_telephone_are_not_left_out_in_silence(tmp_path, capsys
         (tmp_path / name).touch()
     assert photographs.load(tmp_path, 16).names == ("a.png",)
     said = capsys.readouterr().out
-    assert f"{tmp_path}: 2 left out, such as IMG_1.HEIC. Replace it, or convert it: read" in said
+    assert f"{tmp_path}: 3 other files left out, such as IMG_1.HEIC. Replace it, or con" in said
     (tmp_path / "a.png").unlink()
     with pytest.raises(ValueError, match="holds no image that can be used"):
         photographs.load(tmp_path, 16)

@@ -17,9 +17,10 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
-from utils import photographs
+from utils import archives, photographs
 from utils.options import ROOT
 from utils.topics import superresolution
 
@@ -45,9 +46,9 @@ def folder(tmp_path):
 
 
 def test_finds_images_however_deep_and_leaves_out_the_rest(folder):
-    assert list(photographs.find(folder)) == ["a.JPG", "b.png", "deep/er/c.jpeg"]
-    assert list(photographs.find(folder, ["er"])) == ["deep/er/c.jpeg"]
-    assert list(photographs.find(folder, ["deep"])) == []  # not directly in it
+    assert list(archives.find(folder)) == ["a.JPG", "b.png", "deep/er/c.jpeg"]
+    assert list(archives.find(folder, ["er"])) == ["deep/er/c.jpeg"]
+    assert list(archives.find(folder, ["deep"])) == []  # not directly in it
 
 
 def packed(folder, path):
@@ -67,7 +68,7 @@ def packed(folder, path):
 @pytest.mark.parametrize("name", ["all.zip", "all.tar", "all.tgz", "all.tar.xz"])
 def test_an_archive_gives_what_its_folder_gives(name, folder, tmp_path_factory):
     path = packed(folder, tmp_path_factory.mktemp("packed") / name)
-    assert [n.removeprefix("./") for n in photographs.find(path)] == list(photographs.find(folder))
+    assert [n.removeprefix("./") for n in archives.find(path)] == list(archives.find(folder))
     found, expected = photographs.load(path, 9), photographs.load(folder, 9)
     np.testing.assert_array_equal(found, expected)
     assert found.files == expected.files
@@ -243,20 +244,20 @@ RAMP = np.linspace(0, 1, 256).reshape(16, 16)  # white in its last corner
 
 def stored(bits, brightest, colours=False):
     """Return a file whose values go from 0 to one of many that its kind has."""
-    kind = {8: "uint8", 16: "uint16", 32: "int32"}[bits]
+    kind = {8: "uint8", 15: "int16", 16: "uint16", 31: "int32"}[bits]
     values = np.rint(RAMP * brightest).astype(kind)
     if colours:
         return png_of_16_bits(np.repeat(values[..., None], 3, axis=2))
     file = io.BytesIO()
-    Image.fromarray(values).save(file, "TIFF")
+    tifffile.imwrite(file, values)
     return file.getvalue()
 
 
 @pytest.mark.parametrize(
-    ("bits", "colours"), [(8, False), (16, False), (16, True), (32, False)], ids=str
+    ("bits", "colours"), [(8, False), (15, False), (16, False), (16, True), (31, False)], ids=str
 )
 def test_values_are_scaled_by_the_range_of_their_kind(bits, colours, tmp_path):
-    most = 2 ** (bits - (bits == 32)) - 1
+    most = 2**bits - 1
     (tmp_path / "a.tif").write_bytes(stored(bits, most, colours))
     found = photographs.originals(tmp_path)["a.tif"]
     assert np.abs(found[..., 0] - 255 * RAMP).max() <= 1
@@ -273,7 +274,7 @@ def test_values_are_scaled_by_the_range_of_their_kind(bits, colours, tmp_path):
         (16, 4095, False, "16 bits hold no value of 4,096 or more, of 65,536"),
         (16, 4095, True, "16 bits hold no value of 4,096 or more, of 65,536"),
         (16, 255, False, "16 bits hold no value of 256 or more, of 65,536"),
-        (32, 255, False, "32 bits hold no value of 8,388,608 or more, of 2,147,483,648"),
+        (31, 255, False, "31 bits hold no value of 8,388,608 or more, of 2,147,483,648"),
         (8, 20, False, "8 bits hold no value of 21 or more, of 256"),
     ],
 )
@@ -288,10 +289,75 @@ def test_a_set_that_would_be_black_is_refused(bits, brightest, colours, words, o
             load()
 
 
-def test_a_dark_photograph_among_others_is_used(tmp_path):
+def test_a_dark_photograph_among_others_is_used_and_named(tmp_path, capsys):
     (tmp_path / "night.tif").write_bytes(stored(16, 4095))
     (tmp_path / "day.tif").write_bytes(stored(16, 65535))
     assert len(photographs.load(tmp_path, 8)) == 2
+    assert "1 images are nearly black: night.tif" in capsys.readouterr().out
+
+
+def test_one_bright_pixel_does_not_hide_that_a_set_is_black(tmp_path):
+    for i in range(4):
+        (tmp_path / f"{i}.tif").write_bytes(stored(16, 4095 if i else 65535))
+    with pytest.raises(ValueError, match="16 bits hold no value of 4,096 or more"):
+        photographs.load(tmp_path, 8)
+
+
+def test_white_as_zero_is_turned_around_with_16_bits_too(tmp_path):
+    for kind, most in ("uint8", 255), ("uint16", 65535):
+        values = np.rint(RAMP * most).astype(kind)
+        tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
+        found = photographs.originals(tmp_path)["a.tif"]
+        assert np.abs(found[..., 0] - 255 * (1 - RAMP)).max() <= 1
+
+
+def test_a_drawing_in_the_alpha_channel_stands_on_white(tmp_path):
+    pixels = np.zeros((8, 8, 4), "uint8")  # black, where one sees it
+    pixels[2:6, 2:6, 3] = 255
+    Image.fromarray(pixels).save(tmp_path / "icon.png")
+    found = photographs.originals(tmp_path)["icon.png"]
+    expected = 255 - pixels[..., 3:] * np.ones(3, "uint8")
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_links_in_a_tar_are_followed_and_dead_ones_named(folder, tmp_path_factory):
+    os.link(folder / "a.JPG", folder / "second.jpg")
+    (folder / "third.jpg").symlink_to("a.JPG")
+    (folder / "deep" / "fourth.png").symlink_to("../b.png")
+    path = packed(folder, tmp_path_factory.mktemp("packed") / "all.tar")
+    assert len(photographs.load(path, 8)) == 6
+    (folder / "gone.png").symlink_to("nowhere.png")
+    with pytest.raises(OSError, match=r"gone.png cannot be read \(a link to nowhere.png"):
+        photographs.load(packed(folder, path), 8)
+
+
+def test_a_link_to_where_one_was_is_not_followed(folder):
+    (folder / "deep" / "up").symlink_to(folder)
+    assert len(photographs.load(folder, 8)) == 3
+
+
+def test_backslashes_of_an_archive_are_folders(folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("packed") / "old.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in "pets\\cat\\0.png", "pets\\dog\\0.png":
+            entry = zipfile.ZipInfo("x")
+            entry.filename = name
+            archive.writestr(entry, encoded())
+    assert list(archives.find(path)) == ["pets/cat/0.png", "pets/dog/0.png"]
+
+
+def test_files_that_are_no_images_by_their_ending_are_counted(folder, capsys):
+    (folder / "cats.zip").write_bytes(b"")
+    (folder / "__cat").mkdir()
+    for name in "__cat/d.jfif", "e.jpe":
+        (folder / name).write_bytes(encoded(ending="jpeg"))
+    assert len(photographs.load(folder, 8)) == 5
+    assert "2 other files left out, such as cats.zip" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_not_there_is_named(folder):
+    with pytest.raises(ValueError, match="trainA holds no image"):
+        photographs.load(folder, 8, ["trainA"])
 
 
 def test_floats_and_negative_values_are_refused_by_name(tmp_path, capsys):
@@ -301,7 +367,7 @@ def test_floats_and_negative_values_are_refused_by_name(tmp_path, capsys):
     assert len(photographs.load(tmp_path, 8)) == 1
     said = capsys.readouterr().out
     assert "floats.tif (floats, whose range is not known; save it with 8 or 16 bits)" in said
-    assert "negative.tif (negative values; save it with 8 or 16 bits)" in said
+    assert "negative.tif (negative or too large values; save it with 8 or 16 bits)" in said
 
 
 def test_an_image_of_one_value_is_named(folder, capsys):
@@ -332,9 +398,9 @@ def test_nothing_usable_is_an_error(tmp_path, record_property):
         photographs.load(tmp_path, 16)
     (tmp_path / "text.zip").write_bytes(b"not an archive")
     with pytest.raises(ValueError, match=r"cannot be opened.*Replace it"):
-        photographs.find(tmp_path / "text.zip")
+        archives.find(tmp_path / "text.zip")
     with pytest.raises(ValueError, match=r"nowhere cannot be opened"):
-        photographs.find(tmp_path / "nowhere")
+        archives.find(tmp_path / "nowhere")
 
 
 def test_pixels_know_their_files_and_what_is_made_of_them_does_not(folder):

@@ -40,12 +40,13 @@ def test_a_mask_becomes_black_and_white():
 @pytest.mark.parametrize(
     ("values", "clip", "words"),
     [
-        (np.arange(256.0), True, r"floats from 0 to 255, not in \[-1, 1\].*astype\('uint8'\)"),
+        (np.arange(256.0), True, r"floats from 0 to 255, not from -1, black.*astype\('uint8'\)"),
         (np.arange(256), True, r"int64 from 0 to 255, of 9,223,372,036,854,775,807"),
         (np.arange(4096, dtype="uint16"), True, "uint16 from 0 to 4095, of 65,535"),
         (np.array([-5, 2**31 - 1], "int32"), True, "int32 from -5 to"),
-        (np.array([-1.5, 0.5]), False, "floats from -1.5 to 0.5, not in"),
-        (np.array([0.0, 1.5]), False, "floats from 0 to 1.5, not in"),
+        (np.array([-1.5, 0.5]), False, "floats from -1.5 to 0.5, not from"),
+        (np.array([0.0, 1.0]), False, r"floats from 0 to 1, .*2 \* images - 1"),
+        (np.array([0.0, 1.5]), False, "floats from 0 to 1.5, not from"),
     ],
 )
 def test_values_that_are_no_grey_levels_are_refused(values, clip, words):
@@ -64,6 +65,7 @@ def test_grid_places_images_in_rows():
     ]
     np.testing.assert_array_equal(images.grid(four, gap=1), expected)
     assert images.grid(four[:3], columns=3, gap=1).shape == (2, 11)
+    assert images.grid(four, gap=0).shape == (4, 6)
     assert images.grid(np.repeat(four, 3, axis=-1), gap=1).shape == (5, 7, 3)
     with_caption = images.grid(np.zeros((4, 28, 28, 1), "uint8"), caption="text")
     assert with_caption[:58].max() == 0

@@ -68,7 +68,7 @@ def test_photographs_to_train_on_and_to_choose_by(data_dir, capsys):
     folder = data_dir / "mine"
     folder.mkdir()
     Image.new("RGB", (50, 50), "white").save(folder / "a.png")
-    with pytest.raises(ValueError, match=r"1 photograph of 48 x 48 .* too few. Two are needed"):
+    with pytest.raises(ValueError, match="48 x 48 or more there are 1, not two"):
         superresolution.crops(48, source=folder)
     Image.new("RGB", (50, 50), "white").save(folder / "b.png")
     assert superresolution.crops(48, source=folder)[0].name == "mine"
@@ -262,3 +262,16 @@ def test_floats_in_their_range_give_what_uint8_does():
     photo = skimage.data.chelsea()[:64, :64]
     floats = photo / 127.5 - 1
     np.testing.assert_array_equal(superresolution.shrink(floats), superresolution.shrink(photo))
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (16, 16, 4), (1, 16, 16, 3)], ids=str)
+def test_what_is_no_image_is_not_enlarged(shape):
+    with pytest.raises(ValueError, match="is no image: take"):
+        enlarging.enlarge(lambda batch, training: batch, np.zeros(shape, "uint8"))
+
+
+def test_images_that_are_too_small_or_of_two_sizes_are_not_compared():
+    for a, b in ((16, 16), (16, 16)), ((24, 24), (24, 28)):
+        x, y = np.zeros((*a, 3), "uint8"), np.zeros((*b, 3), "uint8")
+        with pytest.raises(ValueError, match="two images of one size, 20 x 20 at least"):
+            superresolution.compare(x, y)

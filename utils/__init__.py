@@ -6,7 +6,8 @@ A file imports only files that stand above it:
     runtime      seeds, preset, constants, versions: what a page begins with
     images       from network values to pictures: grid, frame, show, save_gif
     sources      where files come from: DATA_DIR, cache, download; else a stand-in
-    photographs  pictures of any size in a folder or an archive, in flat memory
+    archives     which images lie in a folder or an archive
+    photographs  pictures of any size, decoded once, in flat memory
     datasets     batches whose order depends on (seed, step); MNIST, a folder of yours
     metrics      distances between sets of features, without TensorFlow
     evaluation   how good samples are, beside the floor; the classifier of digits

@@ -8,6 +8,7 @@ import json
 import math
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,6 +59,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         at_least(1, batch_size=self.batch_size)
+        at_least(0, seed=self.seed)
         for field in dataclasses.fields(self):
             _lock(getattr(self, field.name))
 
@@ -332,6 +334,13 @@ def _mnist_arrays(path: Path) -> dict[str, np.ndarray]:
     Raises:
         ValueError: it does not hold MNIST.
     """
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            begin = file.read(40)
+        raise ValueError(
+            f"{path} is not mnist.npz: it begins with {begin!r}, perhaps a page that was sent in "
+            "its place. Replace it."
+        )
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in MNIST_HASHES}

@@ -94,7 +94,9 @@ def name() -> str:
 
 
 def has_bfloat16_units() -> bool:
-    """Tell whether the CPU multiplies bfloat16 in hardware (asked on Linux only)."""
+    """Tell whether the CPU multiplies bfloat16 in hardware, by oneDNN (asked on Linux only)."""
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":  # which multiplies so
+        return False
     with contextlib.suppress(OSError):
         words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
         return bool(words & {"amx_bf16", "avx512_bf16"})

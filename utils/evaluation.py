@@ -19,7 +19,7 @@ from scipy import stats
 
 from utils import device, metrics, runtime, sources
 from utils.images import check_floats, to_uint8
-from utils.options import ROOT
+from utils.options import ROOT, at_least
 
 DIGITS_FOLDER = ROOT / "outputs" / "pretrained" / "digit_classifier"
 SEEDS_FILE = ROOT / "outputs" / "pretrained" / "seeds.json"  # benchmarks/seeds.py
@@ -129,6 +129,15 @@ class Evaluation:
         self, network: Callable, train: np.ndarray, test: np.ndarray, samples: int = 10_000
     ) -> None:
         self.network = network
+        at_least(LEAST, samples=samples)
+        for images in train, test:
+            if np.asarray(images).dtype.kind == "f":
+                check_floats(images, clip=False)
+        if np.shape(train)[1:] != np.shape(test)[1:]:
+            raise ValueError(
+                f"The training images are {np.shape(train)[1:]}, the test images "
+                f"{np.shape(test)[1:]}: they must be of one shape."
+            )
         self.n = min(samples, len(test), len(train) // 2)
         if self.n < LEAST:
             raise ValueError(
@@ -155,7 +164,13 @@ class Evaluation:
 
     @functools.cached_property
     def frechet_floor(self) -> float:  # described with the class
-        return metrics.frechet_distance(self._floor_embedded[0], self._test_features)
+        floor = metrics.frechet_distance(self._floor_embedded[0], self._test_features)
+        if floor <= 0:
+            raise ValueError(
+                "Training and test images have the same features, so there is no floor to measure "
+                "by. Take test images that are no training images."
+            )
+        return floor
 
     def frechet(self, images: np.ndarray) -> float:
         """Return the Fréchet distance of images as a multiple of its floor.
@@ -187,6 +202,11 @@ class Evaluation:
     def _embed(self, images: np.ndarray) -> Embedded:
         if len(images) < self.n:
             raise ValueError(f"{len(images)} images, but this Evaluation compares {self.n}.")
+        if np.shape(images)[1:] != np.shape(self._test)[1:]:
+            raise ValueError(
+                f"Images of {np.shape(images)[1:]} are compared with some of "
+                f"{np.shape(self._test)[1:]}: they must be of one shape."
+            )
         if np.asarray(images).dtype.kind == "f":
             check_floats(images)
         found = in_batches(self._network, images[: self.n])

@@ -33,7 +33,8 @@ def to_uint8(images: np.ndarray, clip: bool = True) -> np.ndarray:
     Args:
         images: of any shape: floats in [-1, 1], booleans, or whole numbers of any kind, whose
             greatest becomes white; uint8 is returned as it is.
-        clip: cut floats outside [-1, 1], which networks without a tanh give; else refuse them.
+        clip: cut floats outside [-1, 1], which networks without a tanh give; else refuse them,
+            and floats without a negative value: they seem to go from 0 to 1.
 
     Raises:
         ValueError: a value is not a finite number, or is no grey level of its kind: floats from 0
@@ -68,9 +69,11 @@ def check_floats(images: np.ndarray, clip: bool = True) -> None:
     if not np.isfinite((low, high)).all():
         raise ValueError("The images hold NaN or infinite values: the training has diverged.")
     are_levels = low >= 0 and high > 2
-    if are_levels or (not clip and max(-low, high) > 1 + ROUNDING):
+    is_outside = low < -1 - ROUNDING or high > 1 + ROUNDING
+    if are_levels or (not clip and (is_outside or (low >= 0 and high > low))):
         raise ValueError(
-            f"The images hold floats from {low:g} to {high:g}, not in [-1, 1]. {CONVERT}"
+            f"The images hold floats from {low:g} to {high:g}, not from -1, black, to 1, white. "
+            f"{CONVERT} Those from 0 to 1 become such by 2 * images - 1."
         )
 
 
@@ -95,7 +98,7 @@ def grid(
     shape = -(-n // columns), columns
     black = [0] * channels
     sheet = montage(images, black, grid_shape=shape, padding_width=gap, channel_axis=-1)
-    sheet = sheet[gap:-gap, gap:-gap]  # without the border
+    sheet = sheet[gap : len(sheet) - gap, gap : sheet.shape[1] - gap]  # without the border
     picture = sheet[..., 0] if channels == 1 else sheet
     return _with_strip(picture, caption) if caption else picture
 

@@ -1,40 +1,26 @@
-"""Photographs in a folder or an archive: found, decoded once, held once in one file."""
+"""Photographs in a folder or an archive: decoded once, held once in one file."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
-import lzma
 import math
-import os
-import shutil
-import tarfile
+import re
 import tempfile
-import threading
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from utils import archives
 from utils.options import expanded, sides
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-OTHERS = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".psd")
-REMEDY = f"Replace it, or convert it: read are archives (zip, tar), {', '.join(ENDINGS)}"
-LARGEST = 2**26  # bytes of one file of an archive
+PHOTOMETRIC = 262  # tag of a TIFF: 0 where white is zero; Pillow heeds it with 8 bits only
 DARK = 32  # of 256: a set without a brighter value has the wrong range
 AT_ONCE = 16  # photographs that are decoded, and wait in memory to be written
-
-
-class UnreadableError(OSError):
-    """A file that is there cannot be read."""
 
 
 class Decoded(np.ndarray):
@@ -64,123 +50,17 @@ class _File(NamedTuple):
     brightest: int
 
 
-def find(source: Path, inside: Sequence[str] = ()) -> dict[str, Callable[[], bytes]]:
-    """Find the images in a folder, however deep, or in a zip or tar archive, read in place.
-
-    Args:
-        source: a folder, an archive, or a single image.
-        inside: names of folders; images that lie directly in one of them count, else all.
-
-    Returns:
-        {name from the source on: what reads its bytes}, sorted by name. Hidden files and files
-        without an image's ending are left out; pictures of kinds that are not read, by a sentence.
-
-    Raises:
-        ValueError: there is no such file, it is damaged, or of a kind that is not read.
-        OSError: a folder cannot be read, or the temporary folder is full.
-    """
-    if source.suffix.lower() in ENDINGS and source.is_file():
-        return {source.name: source.read_bytes}
-    if source.is_dir():
-        found = _in_folder(source)
-    elif source.is_file() and tarfile.is_tarfile(source):
-        found = _in_tar(source)
-    else:
-        found = _in_zip(source)
-    if others := [name for name in found if _counts(PurePosixPath(name), inside, OTHERS)]:
-        print(f"{source}: {len(others)} left out, such as {min(others)}. {REMEDY}.")
-    return {name: found[name] for name in sorted(found) if _counts(PurePosixPath(name), inside)}
-
-
-def _counts(path: PurePosixPath, inside: Sequence[str], endings: Sequence[str] = ENDINGS) -> bool:
-    hidden = any(part.startswith((".", "__")) for part in path.parts)
-    is_there = not inside or path.parent.name in inside
-    return is_there and path.suffix.lower() in endings and not hidden
-
-
-def _in_folder(source: Path) -> dict[str, Callable[[], bytes]]:
-    def refuse(error: OSError) -> None:  # what cannot be read is not passed over
-        raise error
-
-    found = {}
-    for folder, _, names in os.walk(source, onerror=refuse, followlinks=True):
-        for name in names:
-            path = Path(folder, name)
-            found[path.relative_to(source).as_posix()] = path.read_bytes
-    return found
-
-
-def _in_zip(source: Path) -> dict[str, Callable[[], bytes]]:
-    try:
-        archive = zipfile.ZipFile(source)
-    except Exception as error:  # a damaged archive raises many kinds
-        raise ValueError(f"{source} cannot be opened: {error}. {REMEDY}.") from error
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    return {entry.filename: partial(_unpacked, archive, entry) for entry in entries}
-
-
-def _in_tar(source: Path) -> dict[str, Callable[[], bytes]]:
-    """Unpack a tar archive once to a temporary file: a compressed one is only read from its start.
-
-    The file has no name; it goes when nothing reads from it any more.
-    """
-    plain = tempfile.TemporaryFile()  # noqa: SIM115
-    lock = threading.Lock()
-
-    def read(member: tarfile.TarInfo) -> bytes:
-        _check_size(member.size)
-        with lock:
-            plain.seek(member.offset_data)
-            return plain.read(member.size)
-
-    try:
-        with tarfile.open(source) as archive, _writing():
-            archive.fileobj.seek(0)
-            shutil.copyfileobj(archive.fileobj, plain)
-        plain.seek(0)
-        with tarfile.open(fileobj=plain, mode="r:") as archive:
-            members = archive.getmembers()
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise ValueError(f"{source} cannot be opened: {error}. Replace it.") from error
-    return {member.name: partial(read, member) for member in members if member.isfile()}
-
-
-def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    _check_size(entry.file_size)  # zipfile reads no more than an entry says it has
-    return archive.read(entry)
-
-
-def _check_size(size: int) -> None:
-    if size > LARGEST:
-        raise ValueError(f"{size:,} bytes are too many")
-
-
-@contextlib.contextmanager
-def _writing() -> Iterator[None]:
-    """Say what to do where the temporary folder is full, or cannot be written to."""
-    try:
-        yield
-    except UnreadableError:  # has its own words
-        raise
-    except OSError as error:
-        raise OSError(
-            f"The photographs do not fit into the temporary folder, {tempfile.gettempdir()} "
-            f"({error.strerror or error}). Make room there, or set TMPDIR to a folder on a "
-            "larger disk."
-        ) from error
-
-
 def decode(data: bytes, keep_grey: bool = False) -> tuple[Image.Image, int]:
-    """Decode an image of any mode to RGB, upright, without its alpha; of an animation the first.
+    """Decode an image of any mode to RGB, upright, on white; of an animation the first.
 
-    Values of 16 or 32 bits are scaled to 8 by the whole range of their kind.
+    Values of 12, 16 or 32 bits are scaled to 8 by the whole range of their kind.
 
     Args:
         data: of a file.
         keep_grey: leave an image that is stored in greyscale as it is, in mode "L".
 
     Returns:
-        The image, and the bits of a value in the file: 8, 16 or 32.
+        The image, and how many bits a value has in the file, without its sign.
 
     Raises:
         ValueError: the data hold no whole image, or values that are no grey levels.
@@ -189,25 +69,35 @@ def decode(data: bytes, keep_grey: bool = False) -> tuple[Image.Image, int]:
         image = Image.open(io.BytesIO(data))
         if np.prod(image.size) > Image.MAX_IMAGE_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels are too many")
-        is_16_bit = ";16" in str(image.tile)  # Pillow itself takes the upper byte of colours
-        bits = 16 if is_16_bit else 32 if image.mode in ("I", "F") else 8
+        bits = _bits(image)
+        is_inverted = bits > 8 and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0
         image = ImageOps.exif_transpose(image)
         if image.mode == "F":
             raise ValueError("floats, whose range is not known; save it with 8 or 16 bits")
         if image.mode.startswith("I"):  # Pillow would clip it
-            image = Image.fromarray(_in_8_bits(np.asarray(image, "int64"), bits))
-        return image.convert("L" if keep_grey and image.mode in ("1", "L", "LA") else "RGB"), bits
+            values = np.asarray(image, "int64")
+            if values.min() < 0:
+                raise ValueError("negative or too large values; save it with 8 or 16 bits")
+            levels = (values >> (bits - 8)).astype("uint8")
+            image = Image.fromarray(255 - levels if is_inverted else levels)
+        is_grey = image.mode in ("1", "L", "LA")
+        if image.has_transparency_data:
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image.convert("RGBA"))
+        return image.convert("L" if keep_grey and is_grey else "RGB"), bits
     except MemoryError:
         raise
     except Exception as error:  # Pillow raises many kinds
         raise ValueError(str(error).split("<")[0].strip() or type(error).__name__) from error
 
 
-def _in_8_bits(values: np.ndarray, bits: int) -> np.ndarray:
-    """Scale grey levels of 16 bits, or of signed 32, by the range of their kind."""
-    if values.min() < 0:
-        raise ValueError("negative values; save it with 8 or 16 bits")
-    return (values >> (8 if bits == 16 else 23)).astype("uint8")
+def _bits(image: Image.Image) -> int:
+    """Return how many bits a value has in the file, as Pillow's raw modes tell, but for a sign."""
+    found = re.search(r"\w;(\d+)(S?)", str(image.tile))
+    if image.mode not in ("I", "F") and not (found and int(found[1]) > 8):
+        return 8
+    bits = int(found[1]) if found else 32
+    return bits - 1 if bits == 32 or found[2] else bits
 
 
 def load(
@@ -239,7 +129,8 @@ def load(
         return resized.convert("L") if grey else resized
 
     source = expanded(source)
-    pixels, files = _stored(_prepared(find(source, inside), prepare, source))
+    where = source / " or ".join(inside)
+    pixels, files = _stored(_prepared(archives.find(source, inside), prepare, where))
     images = pixels.reshape(len(files), *files[0].shape).view(Decoded)
     images.names = tuple(file.name for file in files)
     images.files = hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
@@ -276,7 +167,8 @@ def originals(
         return image
 
     source = expanded(source)
-    pixels, files = _stored(_prepared(find(source, inside), prepare, source, keep_grey))
+    where = source / " or ".join(inside)
+    pixels, files = _stored(_prepared(archives.find(source, inside), prepare, where, keep_grey))
     ends = np.cumsum([math.prod(file.shape) for file in files])
     found = {}
     for file, part in zip(files, np.split(pixels, ends[:-1]), strict=True):
@@ -298,7 +190,10 @@ def _stored(images: Iterable[tuple[_File, np.ndarray]]) -> tuple[np.ndarray, lis
         OSError: a file cannot be read, or the temporary folder is full.
     """
     files = []
-    with _writing(), tempfile.TemporaryFile() as store:  # has no name; it goes when the map goes
+    with (
+        archives.writing(),
+        tempfile.TemporaryFile() as store,
+    ):  # has no name; it goes when the map goes
         for file, pixels in images:
             store.write(np.ascontiguousarray(pixels))
             files.append(file)
@@ -346,13 +241,15 @@ def _prepared(
     if skipped:
         print(f"{where}: {len(skipped)} of {len(names)} images skipped: {_some(skipped)}")
     if not used:
-        raise ValueError(f"{where} holds no image that can be used ({', '.join(ENDINGS)}).")
+        raise ValueError(
+            f"{where} holds no image that can be used ({', '.join(archives.ENDINGS)})."
+        )
     _check_values(used, where)
 
 
-def _unreadable(where: Path, name: str, error: OSError | MemoryError) -> UnreadableError:
+def _unreadable(where: Path, name: str, error: OSError | MemoryError) -> archives.UnreadableError:
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return UnreadableError(
+    return archives.UnreadableError(
         f"{where}: {name} cannot be read ({reason}). Mend that, or move the file elsewhere."
     )
 
@@ -363,21 +260,24 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _check_values(files: Sequence[_File], where: Path) -> None:
-    """Name images of one value only, and refuse those that would be nearly black.
+    """Name images of one value only or nearly black, and refuse a set that would be so.
 
     Raises:
-        ValueError: all values of a kind, such as 16-bit files, lie under an eighth of its range.
+        ValueError: the values of most images of a kind, such as 16-bit files, lie under an
+            eighth of its range.
     """
     of_one_value = [file.name for file in files if file.darkest == file.brightest]
     if of_one_value:
         print(f"{where}: {len(of_one_value)} images have one value only: {_some(of_one_value)}")
     for bits in {file.bits for file in files}:
-        brightest = max(file.brightest for file in files if file.bits == bits)
-        if brightest < DARK:
-            values = bits - (bits == 32)  # those of 32 bits have a sign
+        brightest = np.sort([file.brightest for file in files if file.bits == bits])
+        middle = int(brightest[len(brightest) // 2])
+        if middle < DARK:
             raise ValueError(
-                f"{where}: its images of {bits} bits hold no value of "
-                f"{(brightest + 1) << (values - 8):,} or more, of {2**values:,} that there are, "
-                "so they would be black. Multiply them, or save them with as many bits as their "
-                "values need."
+                f"{where}: most of its images of {bits} bits hold no value of "
+                f"{(middle + 1) << (bits - 8):,} or more, of {2**bits:,} that there are, so they "
+                "would be black. Multiply them, or save them with as many bits as they need."
             )
+    dark = [file.name for file in files if file.brightest < DARK]
+    if dark:
+        print(f"{where}: {len(dark)} images are nearly black: {_some(dark)}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from utils import evaluation, images
+from utils.options import at_least
 
 SCALE = 4
 
@@ -43,8 +44,15 @@ def enlarge(network: Callable, small: np.ndarray, tile: int = 112, margin: int =
         uint8, (4 height, 4 width, 3).
 
     Raises:
-        ValueError: the values are no grey levels.
+        ValueError: the values are no grey levels, or the shape is none of an image.
     """
+    at_least(1, tile=tile)
+    at_least(0, margin=margin)
+    if np.ndim(small) != 3 or np.shape(small)[2] not in (1, 3):
+        raise ValueError(
+            f"An array of shape {np.shape(small)} is no image: take (height, width, 1 or 3); "
+            "photographs.originals reads files so."
+        )
     small = images.to_uint8(small, clip=False)
     height, width = small.shape[:2]
     inputs = np.broadcast_to(small, (height, width, 3)).astype("float32") / 255

@@ -20,10 +20,11 @@ from PIL import Image
 from skimage import color
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from utils import datasets, evaluation, images, photographs, sources
+from utils import archives, datasets, evaluation, images, photographs, sources
 from utils.options import at_least
 
 SCALE = 4
+SMALLEST = 20  # height and width of what is compared: a window of 11, and a border of 4 around
 BSDS_SPLITS = "train", "test"  # `val` are the photographs that others measure with
 BSDS_FILE = "BSR_bsds500.tgz"
 BSDS_URLS = (
@@ -92,9 +93,14 @@ def compare(original: np.ndarray, enlarged: np.ndarray) -> dict[str, float]:
         "SSIM, wide", whose Gaussian has the deviation 1.5 height / 256: the column of the paper.
 
     Raises:
-        ValueError: the values are no grey levels.
+        ValueError: the values are no grey levels, or the sizes differ or are too small.
     """
     original, enlarged = (images.to_uint8(x, clip=False) for x in (original, enlarged))
+    if min(original.shape[:2]) < SMALLEST or original.shape[:2] != enlarged.shape[:2]:
+        raise ValueError(
+            f"{original.shape} and {enlarged.shape} cannot be compared: take two images of one "
+            f"size, {SMALLEST} x {SMALLEST} at least."
+        )
     if enlarged.shape[2] > original.shape[2]:
         enlarged = enlarged.mean(axis=2, keepdims=True)
     x = luma(original)[SCALE:-SCALE, SCALE:-SCALE]
@@ -163,14 +169,15 @@ def benchmark(name: str) -> dict[str, np.ndarray]:
     def load(source: Path) -> dict[str, np.ndarray]:
         return photographs.originals(source, smallest=64, keep_grey=True)
 
-    def check(path: Path) -> None:
-        if len(load(path)) != BENCHMARKS[name]:
-            raise ValueError(f"it does not hold the {BENCHMARKS[name]} images of {name}")
+    def whole(path: Path) -> dict[str, np.ndarray]:
+        found = load(path)
+        if len(found) != BENCHMARKS[name]:
+            raise ValueError(f"{path} does not hold the {BENCHMARKS[name]} images of {name}")
+        return found
 
     def real() -> dict[str, np.ndarray]:
-        source = sources.in_data_dir(name)
-        source = source or sources.download(f"{name}.zip", [f"{BENCHMARK_URL}{name}.zip"], check)
-        return load(source)
+        urls = [f"{BENCHMARK_URL}{name}.zip"]
+        return whole(sources.in_data_dir(name) or sources.download(f"{name}.zip", urls, whole))
 
     if name not in BENCHMARKS:
         return load(Path(name))
@@ -261,10 +268,7 @@ def crops(
     name, found, standin = _photographs(source, size)
     photos = list(found.values())
     if len(photos) < 2:
-        raise ValueError(
-            f"{source}: {len(photos)} photograph of {size} x {size} pixels or more is too few. Two "
-            "are needed, one to train on and one to choose the best weights by."
-        )
+        raise ValueError(f"{source}: of {size} x {size} or more there are {len(photos)}, not two.")
     held_out = photos[::20]
     shown = [photo for i, photo in enumerate(photos) if i % 20]
     print(f"Data: {name}, {len(shown)} photographs, and {len(held_out)} to choose by")
@@ -295,7 +299,7 @@ def check_bsds500(path: Path) -> None:
     Raises:
         ValueError: they differ.
     """
-    found = photographs.find(path, BSDS_SPLITS)
+    found = archives.find(path, BSDS_SPLITS)
     lines = sorted(f"{Path(name).name} {sources.sha256(read())}" for name, read in found.items())
     if sources.sha256("\n".join(lines).encode()) != BSDS_HASH:
         raise ValueError("it does not hold the photographs of BSDS500")
