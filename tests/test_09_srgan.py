@@ -232,6 +232,18 @@ def test_a_greyscale_photograph_of_ones_own_is_enlarged(monkeypatch, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a crop, four times larger.png"]
 
 
+@pytest.mark.parametrize("letter", ["한", "\N{SLIGHTLY SMILING FACE}"], ids=ascii)
+def test_long_names_of_photographs_are_cut_and_stay_apart(letter, monkeypatch, tmp_path):
+    monkeypatch.setattr(images, "show", lambda *_, **__: None)
+    photo = skimage.data.camera()[:64, :64, None]
+    names = [f"{letter * ((250 - 5) // len(letter.encode()))}{i}.jpg" for i in range(2)]
+    source = cell("four times larger").replace("own.items()", "photos.items()")
+    space = {"keras": keras, "np": np, "images": images, "enlarging": enlarging, "title": ""}
+    space |= {"methods": {"SRGAN": superresolution.bicubic}, "held_out": [photo]}
+    exec(source, space | {"folder": tmp_path, "photos": dict.fromkeys(names, photo)})
+    assert len({path.name for path in tmp_path.iterdir()}) == 2
+
+
 @pytest.mark.parametrize("sizes", [[(100, 130)] * 3, [(190, 150), (300, 400), (64, 100)]], ids=str)
 def test_small_photographs_of_ones_own_are_trained_on_and_shown(sizes, tmp_path):
     rng = np.random.default_rng(0)

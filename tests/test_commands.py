@@ -423,6 +423,33 @@ def test_wrong_arguments_are_named_at_once(call, words):
         call()
 
 
+@pytest.mark.fault("wrong argument", "refused at once; says what to take", lost="nothing")
+@pytest.mark.parametrize(
+    ("typed", "usage"),
+    [
+        (["student"], "student LESSON"),
+        (["record", ""], "record FOLDER"),
+        (["record", "a", "b"], "record FOLDER"),
+        (["run", "02_dcgan", "smoke", "more"], "run [LESSON] [PRESET]"),
+        (["address", "here"], "address"),
+        (["install-missing", "here"], "install-missing"),
+    ],
+    ids=lambda words: "-".join(words) if isinstance(words, list) else "",
+)
+def test_a_command_says_which_names_it_takes(typed, usage, capsys):
+    assert project.main(typed) == 2
+    assert capsys.readouterr().err == f"Error: usage: python -m tools.project {usage}\n"
+
+
+def test_a_command_that_fails_within_shows_where(monkeypatch):
+    def student():
+        raise TypeError("of its own")
+
+    monkeypatch.setattr(project, "student", student)
+    with pytest.raises(TypeError, match="of its own"):
+        project.main(["student"])
+
+
 @pytest.mark.parametrize(
     "path", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("benchmarks/*.md")), ids=lambda p: p.name
 )

@@ -12,6 +12,7 @@ install-missing         install what requirements.txt names and this Python lack
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import json
 import os
 import re
@@ -40,8 +41,17 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in commands:
         print(__doc__)
         return 2
+    name, *rest = arguments
+    while rest and not rest[-1]:  # make passes "" for what is not set
+        rest.pop()
     try:
-        return commands[arguments[0]](*arguments[1:])
+        inspect.signature(commands[name]).bind(*rest)
+    except TypeError:
+        usage = re.search(rf"^{name}\b.*?(?=  |$)", __doc__, re.MULTILINE)[0]
+        print(f"Error: usage: python -m tools.project {usage}", file=sys.stderr)
+        return 2
+    try:
+        return commands[name](*rest)
     except (ValueError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
