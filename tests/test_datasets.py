@@ -280,7 +280,12 @@ def test_other_images_are_other_data(images):
         ({"images": IMAGES.astype("int64")}, "int64 of shape"),
         ({"images": IMAGES[..., 0]}, r"uint8 of shape \(50, 8, 8\)"),
         ({"images": IMAGES // 16}, "above 15, of 255, so they would be black"),
-        ({"labels": np.zeros(49, "int64")}, "49 labels for 50 images"),
+        ({"labels": np.zeros(49, "int64")}, r"labels of shape \(49,\) for 50 images"),
+        (
+            {"labels": np.zeros((50, 1), "int64")},
+            r"\(50, 1\).*whole numbers of shape \(50,\)",
+        ),
+        ({"labels": np.zeros(50)}, "float64 labels"),
     ],
 )
 def test_arrays_that_are_no_images_are_refused(change, words):

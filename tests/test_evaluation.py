@@ -126,6 +126,8 @@ def test_images_that_cannot_be_measured(digits):
         evaluation.Evaluation(flat, digits[0] / 255.0, digits[1])
     with pytest.raises(ValueError, match=r"training images are \(4, 4, 1\), the test images"):
         evaluation.Evaluation(flat, digits[0], digits[1][:, :3])
+    with pytest.raises(ValueError, match=r"of one shape, \(height, width, channels\)"):
+        evaluation.Evaluation(flat, *(x[..., 0] for x in digits))
     with pytest.raises(ValueError, match=r"samples=10.0: take a whole number"):
         evaluation.Evaluation(flat, *digits, samples=10.0)
     same = digits[0][:40]

@@ -52,7 +52,7 @@ def picture(rng):
 
 
 def an_image(rng, folder):
-    image, _ = photographs.decode(mutated(picture(rng), rng))
+    image, *_ = photographs.decode(mutated(picture(rng), rng))
     assert image.mode == "RGB"
 
 

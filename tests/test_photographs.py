@@ -506,3 +506,20 @@ def test_photographs_take_no_memory(tmp_path):
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 120  # MB, for 16 at once; the pixels are 240
+
+
+def test_files_of_several_pictures_and_dark_ones_with_a_bright_bar_are_named(tmp_path, capsys):
+    frames = [Image.effect_noise((40, 40), 50 + i).convert("RGB") for i in range(3)]
+    frames[0].save(tmp_path / "stack.tif", save_all=True, append_images=frames[1:])
+    scan = np.full((40, 40), 2000, "uint16")
+    scan[39, :9] = 65535  # a scale bar
+    tifffile.imwrite(tmp_path / "scan.tif", scan)
+    assert len(photographs.load(tmp_path, 8)) == 2
+    said = capsys.readouterr().out
+    assert "1 files hold several pictures, and the first is used: stack.tif" in said
+    assert "1 images are nearly black: scan.tif" in said
+
+
+def test_a_limit_of_pixels_that_was_taken_away_hinders_nothing(folder, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert len(photographs.load(folder, 8)) == 3

@@ -72,6 +72,17 @@ def test_grid_places_images_in_rows():
     assert with_caption[58:].max() > 0
 
 
+@pytest.mark.parametrize("shape", [(4, 8, 8, 4), (4, 3, 8, 8), (0, 8, 8, 1), (4, 8, 8)], ids=str)
+def test_what_is_no_set_of_images_has_no_grid(shape):
+    with pytest.raises(ValueError, match=r"is no set of images: take \(n, height, width, 1 or 3\)"):
+        images.grid(np.zeros(shape, "uint8"))
+
+
+def test_floats_from_0_to_1_get_a_warning():
+    with pytest.warns(UserWarning, match="as a sigmoid gives, look washed"):
+        images.to_uint8(np.linspace(0, 1, 9))
+
+
 def test_a_frame_is_a_grid_or_a_finished_picture_with_a_strip_below():
     floats = np.random.default_rng(0).uniform(-1, 1, (4, 28, 28, 1)).astype("float32")
     np.testing.assert_array_equal(images.frame(floats), images.grid(floats))

@@ -275,3 +275,9 @@ def test_images_that_are_too_small_or_of_two_sizes_are_not_compared():
         x, y = np.zeros((*a, 3), "uint8"), np.zeros((*b, 3), "uint8")
         with pytest.raises(ValueError, match="two images of one size, 20 x 20 at least"):
             superresolution.compare(x, y)
+
+
+def test_a_network_that_enlarges_twice_is_named():
+    twice = lambda x, training: np.repeat(np.repeat(x, 2, axis=1), 2, axis=2) - 1  # noqa: E731
+    with pytest.raises(ValueError, match=r"makes \(16, 16, 3\) of \(8, 8, 3\), not \(32, 32, 3\)"):
+        enlarging.enlarge(twice, np.zeros((8, 8, 3), "uint8"))

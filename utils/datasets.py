@@ -275,8 +275,11 @@ class ImageData(Dataset):
         n = len(self.images)
         if self.batch_size > n:
             raise ValueError(f"batch_size={self.batch_size}: {self.name} has {n} images.")
-        if len(self.labels) != n:
-            raise ValueError(f"{self.name} has {len(self.labels)} labels for {n} images.")
+        if self.labels.shape != (n,) or self.labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"{self.name} has {self.labels.dtype} labels of shape {self.labels.shape} for {n} "
+                f"images. Take whole numbers of shape ({n},), a class each."
+            )
 
     def order(self, start: int, size: int) -> tf.data.Dataset:
         n = len(self.images)
@@ -396,8 +399,9 @@ def folder(
     """
     source = expanded(source).resolve()
     images = photographs.load(source, image_size, grey=grey)
-    numbers, classes = classes_of(images.names, in_archive=source.is_file())
-    print(f"Data: {source.stem}, {len(images):,} images")
+    numbers, classes = classes_of(images.names)
+    of_classes = f" of {len(classes)} classes: {', '.join(classes[:10])}" * (len(classes) > 1)
+    print(f"Data: {source.stem}, {len(images):,} images{of_classes}")
     return ImageData(
         name=source.stem,
         standin=False,
@@ -410,18 +414,18 @@ def folder(
     )
 
 
-def classes_of(names: Sequence[str], in_archive: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+def classes_of(names: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return which class each file is of, by the sub-folder that it lies in.
 
     Args:
-        names: of files, from their folder or archive on.
-        in_archive: pass over one folder that everything lies in, as archives have it.
+        names: of files, from their folder or archive on. One folder that everything lies in, as
+            archives have it, is passed over.
 
     Returns:
         Labels, int64 (n,), and the names of the classes, sorted; "." is the folder itself.
     """
     folders = [PurePosixPath(name).parts[:-1] for name in names]
-    if in_archive and len({parts[:1] for parts in folders}) == 1:
+    while any(folders) and len({parts[:1] for parts in folders}) == 1:
         folders = [parts[1:] for parts in folders]
     found = [parts[0] if parts else "." for parts in folders]
     classes, labels = np.unique(found, return_inverse=True)

@@ -86,7 +86,7 @@ def in_batches(function: Callable, *inputs: Any) -> Any:
 def _floats(x: Any) -> np.ndarray:
     """Return images of whole numbers as float32 in [-1, 1]; floats, and labels, stay."""
     x = np.asarray(x)
-    is_images = x.dtype.kind in "bui" and x.ndim == 4
+    is_images = x.dtype.kind in "bui" and x.ndim > 2
     return to_uint8(x) / np.float32(127.5) - 1 if is_images else x
 
 
@@ -133,10 +133,10 @@ class Evaluation:
         for images in train, test:
             if np.asarray(images).dtype.kind == "f":
                 check_floats(images, clip=False)
-        if np.shape(train)[1:] != np.shape(test)[1:]:
+        if np.shape(train)[1:] != np.shape(test)[1:] or np.ndim(test) != 4:
             raise ValueError(
                 f"The training images are {np.shape(train)[1:]}, the test images "
-                f"{np.shape(test)[1:]}: they must be of one shape."
+                f"{np.shape(test)[1:]}: they must be of one shape, (height, width, channels)."
             )
         self.n = min(samples, len(test), len(train) // 2)
         if self.n < LEAST:

@@ -6,6 +6,7 @@ uint8, (height, width) or (height, width, 3).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,6 +70,12 @@ def check_floats(images: np.ndarray, clip: bool = True) -> None:
     if not np.isfinite((low, high)).all():
         raise ValueError("The images hold NaN or infinite values: the training has diverged.")
     are_levels = low >= 0 and high > 2
+    if 0 <= low < high <= 1 and clip:
+        warnings.warn(
+            "The images hold no value below 0. Those from 0 to 1, as a sigmoid gives, look washed "
+            "out: -1 is black here, and 1 is white.",
+            stacklevel=3,
+        )
     is_outside = low < -1 - ROUNDING or high > 1 + ROUNDING
     if are_levels or (not clip and (is_outside or (low >= 0 and high > low))):
         raise ValueError(
@@ -93,6 +100,10 @@ def grid(
         wide as its caption at least.
     """
     images = to_uint8(images)
+    if images.ndim != 4 or not len(images) or images.shape[3] not in (1, 3):
+        raise ValueError(
+            f"An array of shape {images.shape} is no set of images: take (n, height, width, 1 or 3)"
+        )
     n, *_, channels = images.shape
     columns = columns or int(np.ceil(np.sqrt(n)))
     shape = -(-n // columns), columns

@@ -46,11 +46,13 @@ class _File(NamedTuple):
     sha256: str  # of its bytes
     shape: tuple[int, int, int]  # of the decoded image
     bits: int  # of a value in the file
+    pictures: int  # that it holds; the first is used
     darkest: int  # value of the decoded image, 0 to 255
+    bright: int  # which 99 % do not exceed
     brightest: int
 
 
-def decode(data: bytes, keep_grey: bool = False) -> tuple[Image.Image, int]:
+def decode(data: bytes, keep_grey: bool = False) -> tuple[Image.Image, int, int]:
     """Decode an image of any mode to RGB, upright, on white; of an animation the first.
 
     Values of 12, 16 or 32 bits are scaled to 8 by the whole range of their kind.
@@ -60,16 +62,19 @@ def decode(data: bytes, keep_grey: bool = False) -> tuple[Image.Image, int]:
         keep_grey: leave an image that is stored in greyscale as it is, in mode "L".
 
     Returns:
-        The image, and how many bits a value has in the file, without its sign.
+        The image, how many bits a value has in the file, without its sign, and how many
+        pictures the file holds.
 
     Raises:
         ValueError: the data hold no whole image, or values that are no grey levels.
     """
     try:
         image = Image.open(io.BytesIO(data))
-        if np.prod(image.size) > Image.MAX_IMAGE_PIXELS:
+        limit = Image.MAX_IMAGE_PIXELS  # another package may have taken it away
+        if limit and np.prod(image.size) > limit:
             raise ValueError(f"{image.width} x {image.height} pixels are too many")
         bits = _bits(image)
+        pictures = getattr(image, "n_frames", 1)
         is_inverted = bits > 8 and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0
         image = ImageOps.exif_transpose(image)
         if image.mode == "F":
@@ -84,7 +89,7 @@ def decode(data: bytes, keep_grey: bool = False) -> tuple[Image.Image, int]:
         if image.has_transparency_data:
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image.convert("RGBA"))
-        return image.convert("L" if keep_grey and is_grey else "RGB"), bits
+        return image.convert("L" if keep_grey and is_grey else "RGB"), bits, pictures
     except MemoryError:
         raise
     except Exception as error:  # Pillow raises many kinds
@@ -220,15 +225,14 @@ def _prepared(
     def attempt(name: str) -> tuple[_File, np.ndarray] | str:
         try:
             data = files[name]()
-            image, bits = decode(data, keep_grey)
+            image, bits, pictures = decode(data, keep_grey)
             pixels = np.atleast_3d(np.asarray(prepare(image)))
         except (OSError, MemoryError) as error:
             raise _unreadable(where, name, error) from error
         except Exception as error:  # zipfile raises many kinds, too
             return f"{name} ({error})"
-        values = np.asarray(image)
-        kept = hashlib.sha256(data).hexdigest(), pixels.shape, bits
-        return _File(name, *kept, int(values.min()), int(values.max())), pixels
+        kept = hashlib.sha256(data).hexdigest(), pixels.shape, bits, pictures
+        return _File(name, *kept, *_levels(image)), pixels
 
     with ThreadPoolExecutor() as pool:
         for i in range(0, len(names), AT_ONCE):
@@ -247,6 +251,13 @@ def _prepared(
     _check_values(used, where)
 
 
+def _levels(image: Image.Image) -> tuple[int, int, int]:
+    """Return the least level, the one that 99 % of the values do not exceed, and the greatest."""
+    counts = np.reshape(image.histogram(), (-1, 256)).sum(axis=0).cumsum()
+    shares = counts / counts[-1]
+    return tuple(int(np.argmax(shares >= share)) for share in (1e-12, 0.99, 1.0))
+
+
 def _unreadable(where: Path, name: str, error: OSError | MemoryError) -> archives.UnreadableError:
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return archives.UnreadableError(
@@ -260,15 +271,22 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _check_values(files: Sequence[_File], where: Path) -> None:
-    """Name images of one value only or nearly black, and refuse a set that would be so.
+    """Name what may surprise: files of several pictures, images of one value or nearly black.
 
     Raises:
         ValueError: the values of most images of a kind, such as 16-bit files, lie under an
             eighth of its range.
     """
-    of_one_value = [file.name for file in files if file.darkest == file.brightest]
-    if of_one_value:
-        print(f"{where}: {len(of_one_value)} images have one value only: {_some(of_one_value)}")
+    notable = {
+        "files hold several pictures, and the first is used": [f for f in files if f.pictures > 1],
+        "images have one value only": [f for f in files if f.darkest == f.brightest],
+        "images are nearly black": [
+            f for f in files if f.bright < DARK and f.brightest > f.darkest
+        ],
+    }
+    for what, some in notable.items():
+        if some:
+            print(f"{where}: {len(some)} {what}: {_some([file.name for file in some])}")
     for bits in {file.bits for file in files}:
         brightest = np.sort([file.brightest for file in files if file.bits == bits])
         middle = int(brightest[len(brightest) // 2])
@@ -278,6 +296,3 @@ def _check_values(files: Sequence[_File], where: Path) -> None:
                 f"{(middle + 1) << (bits - 8):,} or more, of {2**bits:,} that there are, so they "
                 "would be black. Multiply them, or save them with as many bits as they need."
             )
-    dark = [file.name for file in files if file.brightest < DARK]
-    if dark:
-        print(f"{where}: {len(dark)} images are nearly black: {_some(dark)}")

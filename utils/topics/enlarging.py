@@ -23,8 +23,8 @@ def part(image: np.ndarray, height: int, width: int, top: int, left: int) -> np.
     rows, columns = (n // SCALE * SCALE for n in image.shape[:2])
     height = min(height, rows)
     width = min(width, columns)
-    top = min(top, image.shape[0] - height)
-    left = min(left, image.shape[1] - width)
+    top = max(0, min(top, image.shape[0] - height))
+    left = max(0, min(left, image.shape[1] - width))
     return image[top : top + height, left : left + width]
 
 
@@ -66,6 +66,12 @@ def enlarge(network: Callable, small: np.ndarray, tile: int = 112, margin: int =
             first_column = max(0, left - margin)
             seen = inputs[first_row : bottom + margin, first_column : right + margin]
             made = images.to_uint8(evaluation.in_batches(network, seen[None])[0])
+            wanted = (SCALE * seen.shape[0], SCALE * seen.shape[1], 3)
+            if made.shape != wanted:
+                raise ValueError(
+                    f"The network makes {made.shape} of {seen.shape}, not {wanted}: it must "
+                    "enlarge four times, to three channels."
+                )
             # What is kept of it: the tile.
             rows = _enlarged(top - first_row, bottom - first_row)
             columns = _enlarged(left - first_column, right - first_column)

@@ -116,17 +116,7 @@ def horse2zebra(
         return standin_horses(size, n, striped=False), standin_horses(size, n, striped=True)
 
     name, (a, b), is_standin = sources.or_standin("horse2zebra", real, standin)
-    print(f"Data: {name}, {len(a):,} and {len(b):,} images")
-    return UnpairedData(
-        name=name,
-        standin=is_standin,
-        batch_size=batch_size,
-        seed=seed,
-        a=a,
-        b=b,
-        image_size=image_size,
-        split=split,
-    )
+    return _unpaired(name, is_standin, a, b, (image_size, batch_size, seed, split))
 
 
 def folder_pair(
@@ -149,10 +139,17 @@ def folder_pair(
     a = photographs.load(dir_a, size)
     b = photographs.load(dir_b, size)
     name = f"{Path(dir_a).name} and {Path(dir_b).name}"
+    return _unpaired(name, False, a, b, (image_size, batch_size, seed, split))
+
+
+def _unpaired(
+    name: str, standin: bool, a: np.ndarray, b: np.ndarray, how: tuple[Any, int, int, str]
+) -> UnpairedData:
     print(f"Data: {name}, {len(a):,} and {len(b):,} images")
+    image_size, batch_size, seed, split = how
     return UnpairedData(
         name=name,
-        standin=False,
+        standin=standin,
         batch_size=batch_size,
         seed=seed,
         a=a,
@@ -248,6 +245,11 @@ class Translation:
         self.back = back
         self.evaluation = evaluation
         self.untouched = evaluation(photos)
+        self.scale = self.untouched["kernel distance"]
+        deviation = self.untouched["kernel distance ±"]
+        if self.scale <= deviation:
+            self.scale = deviation
+            print(f"{name}: {len(photos)} images cannot tell the two kinds apart: scores are noise")
 
     def __call__(self, which: Any = slice(None)) -> list[np.ndarray]:
         """Return photographs, their translations, and what comes back, all uint8.
@@ -263,7 +265,7 @@ class Translation:
     def score(self) -> float:
         """Return the kernel distance that is left, as a part of that of the untouched ones."""
         found = self.evaluation(in_batches(self.there, self.photos))
-        return found["kernel distance"] / self.untouched["kernel distance"]
+        return found["kernel distance"] / self.scale
 
     def report(self) -> dict[str, Any]:
         """Print the distances beside the floor and the untouched photographs, and return them.
