@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import math
 import shutil
 import sys
@@ -195,20 +196,26 @@ def check_finite(names: list[str], results: np.ndarray, before: dict[str, float]
 def show_in_terminal(seen: View) -> None:
     """Renew one line; a finished training and advice get a line of their own."""
     line = f"{seen.bar} {seen.text}"[: shutil.get_terminal_size().columns - 1]
-    print(f"\r\033[K{line}", end="\n" if seen.share == 1 else "", flush=True)
+    device.say(f"\r\033[K{line}", end="\n" if seen.share == 1 else "")
     _print_advice(seen)
 
 
 def show_in_log(seen: View) -> None:
     """Print a line a round."""
     if seen.ends_round:
-        print(seen.text, flush=True)
+        device.say(seen.text)
     _print_advice(seen)
 
 
 def _print_advice(seen: View) -> None:
     if seen.ends_round and seen.advice:
-        print(f"{seen.advice} See {HELP}.", flush=True)
+        device.say(f"{seen.advice} See {HELP}.")
+
+
+def _is_terminal() -> bool:
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # none, gone or closed
+        return sys.stdout.isatty()
+    return False
 
 
 class Notebook:
@@ -267,7 +274,7 @@ class Panel(keras.callbacks.Callback):
         if getattr(get_ipython(), "kernel", None) is not None:
             self.show: Callable[[View], None] = Notebook(progress)
         else:
-            self.show = show_in_terminal if sys.stdout.isatty() else show_in_log
+            self.show = show_in_terminal if _is_terminal() else show_in_log
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Show where the run stands."""
