@@ -76,7 +76,7 @@ def test_an_old_run_json_is_another_run(folder, capsys):
 @pytest.mark.fault("damaged run.json", "refused in a sentence", lost="nothing")
 def test_a_damaged_run_json_is_named(folder):
     (folder / "run.json").write_text('{"constants": {', encoding="utf-8")
-    with pytest.raises(ValueError, match=r"toy/smoke/run\.json is damaged.*rounds there are set aside"):
+    with pytest.raises(ValueError, match=r"toy/smoke/run\.json is damaged.*rounds without a run"):
         opened()
 
 

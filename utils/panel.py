@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from IPython import display, get_ipython
 
-from utils import device, run
+from utils import device, images, metrics, run
 
 LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
 COLOURS = ("#1f77b4", "#ff7f0e")
@@ -169,6 +169,14 @@ def health(history: History, game: Game = CROSS_ENTROPY) -> str:
     if sure and game.probabilities:
         return "D is always sure and always right: G may hardly learn from it (saturated)."
     return ""
+
+
+def diversity(made: np.ndarray, data: Any) -> dict[str, float]:
+    """Return the diversity of samples of the shape of their data's images; {} for others."""
+    real = getattr(data, "images", None)
+    if real is None or made.shape[1:] != real.shape[1:] or len(made) < 2:
+        return {}
+    return {"diversity": round(metrics.relative_diversity(images.to_uint8(made), real), 4)}
 
 
 def check_finite(names: list[str], results: np.ndarray, before: dict[str, float]) -> None:

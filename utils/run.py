@@ -81,11 +81,10 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        where = shown(path)
-        then = "all goes on without it"
-        if path.name == "run.json":
-            then = "the training begins anew, and rounds there are set aside"
-        raise ValueError(f"{where} is damaged: {error}. Once it is removed, {then}.") from error
+        raise ValueError(
+            f"{shown(path)} is damaged: {error}. Mend it, or remove it to go on without what it "
+            "says; rounds without a run.json are set aside."
+        ) from error
 
 
 # Whose folder it is
@@ -162,10 +161,9 @@ def _prepare(folder: Path, identity: dict[str, Any]) -> None:
     if option("RESTART") == "1" and file.exists():
         device.say(f"RESTART=1: the earlier run is now in {_set_aside(folder)}.")
     elif not _known(file) and any(folder.glob("rounds/round-*.npz")):
-        where = shown(folder)
         device.say(
-            f"The rounds in {where} are of an unknown run (its run.json is missing or empty): "
-            f"they are now in {_set_aside(folder)}."
+            f"The rounds in {shown(folder)} are of an unknown run (run.json is missing or "
+            f"empty): they are now in {_set_aside(folder)}."
         )
     found = _known(file)
     if not found:
@@ -187,9 +185,14 @@ def _set_aside(folder: Path) -> str:
 # Rounds
 
 
-def save_round(folder: Path, number: int, state: Values, frame: np.ndarray) -> None:
-    """Write a round's frame and state, and drop all states but the last KEEP."""
-    save_frame(folder, number, frame)
+def save_round(
+    folder: Path, number: int, state: Values, frame: np.ndarray | None, snapshot: bool = False
+) -> None:
+    """Write a round's frame, state and snapshot, and drop all states but the last KEEP."""
+    if snapshot:
+        save_snapshot(folder, number, state)
+    if frame is not None:
+        save_frame(folder, number, frame)
     write(folder / "rounds" / f"round-{number:05d}.npz", lambda file: np.savez(file, **state))
     if device.is_chief():
         for old in sorted(folder.glob("rounds/round-*.npz"))[:-KEEP]:
@@ -264,7 +267,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 def write_status(
     folder: Path, facts: dict[str, Any], data: Any, history: list[dict[str, float]], rounds: int
 ) -> None:
-    """Say in metrics.json how far a run is; until it is done that reads "interrupted".
+    """Write history.csv, and in metrics.json how far a run is: until it is done "interrupted".
 
     Args:
         folder: of the run.
@@ -273,6 +276,7 @@ def write_status(
         history: of the Trainer.
         rounds: of the whole training.
     """
+    write_history(folder, history)
     done = len(history)
     status = "done," if done == rounds else "interrupted at"
     facts = facts | {
