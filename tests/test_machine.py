@@ -166,6 +166,12 @@ def test_what_native_code_says_is_kept_back_unless_the_import_fails(capfd):
     assert capfd.readouterr().err == "libthis.so: undefined symbol\nlater\n"
 
 
+def test_a_process_without_stderr_can_import_utils():
+    code = "import os, subprocess, sys; os.close(2); import utils.device; utils.device.say('in')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout.strip()) == (0, b"in")
+
+
 SAID = """I0000 00:00:17.63 86 port.cc:153] oneDNN custom operations are on, for a CPU.
 E0000 00:00:17.64 86 cuda_platform.cc:52] failed call to cuInit: CUDA_ERROR_UNKNOWN (999)
 2026-11-28 13:10:40.9: W tensorflow/core/gpu/gpu_device.cc:2348] Cannot dlopen some GPU libraries.

@@ -1,12 +1,13 @@
 """The panel: words, health by kind of game, where it is shown; without a Trainer."""
 
 import json
+import sys
 
 import keras
 import numpy as np
 import pytest
 
-from utils import callbacks, images, panel, record
+from utils import callbacks, device, images, panel, record
 from utils.panel import CROSS_ENTROPY, HINGE, LEAST_SQUARES, WASSERSTEIN
 
 ROW = {"round": 1, "step": 600, "seconds": 65.0}
@@ -102,6 +103,48 @@ def test_a_terminal_renews_one_line(progress, capsys, monkeypatch):
     progress.history += history(2)
     panel.show_in_terminal(panel.view(progress, 0, 0.5, ends_round=True))
     assert capsys.readouterr().out.endswith("\n")
+
+
+class Gone:
+    """A terminal that was closed, or a log on a full disk."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def write(self, text):
+        raise self.error
+
+    def isatty(self):
+        raise self.error
+
+    flush = write
+
+
+@pytest.mark.fault(
+    "terminal gone, or log on a full disk",
+    "the training goes on silently",
+    lost="what would have been printed",
+)
+@pytest.mark.parametrize(
+    "stdout",
+    [
+        None,
+        Gone(BrokenPipeError(32, "Broken pipe")),
+        Gone(OSError(28, "No space left on device")),
+        Gone(ValueError("I/O operation on closed file.")),
+    ],
+    ids=["none", "pipe", "disk", "closed"],
+)
+def test_a_terminal_that_is_gone_ends_nothing(progress, stdout, monkeypatch):
+    progress.history[:] = history(3, d_loss=30.0)
+    seen = panel.view(progress, 0, 0.5, ends_round=True)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    shown = panel.Panel(progress)
+    shown.on_train_begin()
+    shown.on_epoch_end(0)
+    panel.show_in_terminal(seen)
+    panel.show_in_log(seen)
+    device.say("a sentence")
 
 
 def test_a_notebook_has_one_output_that_renews_itself(progress, monkeypatch):

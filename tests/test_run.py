@@ -5,6 +5,7 @@ import json
 import resource
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import imageio.v3 as iio
 import numpy as np
@@ -48,8 +49,20 @@ def test_restart_sets_a_run_aside(monkeypatch, capsys):
     assert opened() == first
     assert "the earlier run is now in outputs/toy/smoke-previous" in capsys.readouterr().out
     assert not (first / "rounds").exists()
+    (first / "second").touch()
+    assert opened() == first
+    assert "the earlier run is now in outputs/toy/smoke-previous-2" in capsys.readouterr().out
+    assert (first.with_name("smoke-previous") / "rounds").exists()  # nothing is replaced
+    assert (first.with_name("smoke-previous-2") / "second").exists()
     monkeypatch.setenv("RESTART", "0")
-    assert opened() == first  # the one aside is no candidate
+    assert opened() == first  # those aside are no candidates
+    changed = {"constants": {"BATCH_SIZE": 128}}
+    other = opened(**changed)
+    monkeypatch.setenv("RESTART", "1")
+    assert opened(**changed) == opened(**changed) == other
+    monkeypatch.setenv("RESTART", "0")
+    assert opened(**changed) == other
+    assert other.with_name(f"{other.name}-previous-2").exists()
 
 
 def test_an_old_run_json_is_another_run(folder, capsys):
@@ -63,7 +76,40 @@ def test_an_old_run_json_is_another_run(folder, capsys):
 @pytest.mark.fault("damaged run.json", "refused in a sentence", lost="nothing")
 def test_a_damaged_run_json_is_named(folder):
     (folder / "run.json").write_text('{"constants": {', encoding="utf-8")
-    with pytest.raises(ValueError, match=r"toy/smoke/run\.json is damaged.*Remove it"):
+    with pytest.raises(ValueError, match=r"toy/smoke/run\.json is damaged.*rounds without a run"):
+        opened()
+
+
+@pytest.mark.fault(
+    "run.json empty or missing beside rounds",
+    "the rounds are set aside, with a sentence",
+    lost="nothing",
+)
+@pytest.mark.parametrize("how", ["empty", "missing"])
+@pytest.mark.parametrize("restart", ["0", "1"])
+def test_rounds_of_an_unknown_run_are_never_continued(folder, how, restart, monkeypatch, capsys):
+    monkeypatch.setenv("RESTART", restart)
+    run.save_round(folder, 1, {"x": np.zeros(3)}, FRAME)
+    if how == "empty":
+        (folder / "run.json").touch()
+    assert opened() == folder
+    assert run.load_round(folder) is None
+    assert run.load_round(folder.with_name("smoke-previous")) is not None
+    assert "now in outputs/toy/smoke-previous." in capsys.readouterr().out
+    monkeypatch.setenv("RESTART", "0")
+    assert opened() == folder
+
+
+def test_an_empty_run_json_without_rounds_is_written_anew(folder, capsys):
+    (folder / "run.json").touch()
+    assert opened() == folder == opened()
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["rounds", "frames", "snapshots"])
+def test_a_file_in_place_of_a_folder_of_the_run_is_named(folder, name):
+    (folder / name).touch()
+    with pytest.raises(OSError, match=rf"cannot be written to: {name} in it is a file, not a fold"):
         opened()
 
 
@@ -213,3 +259,24 @@ def test_history_and_metrics(folder):
     run.write_metrics(folder, {"scores": {"best": 1}})
     run.write_metrics(folder, {"status": "done"})
     assert run.read_metrics(folder) == {"scores": {"best": 1}, "status": "done"}
+
+
+def test_all_devices_that_trained_a_run_are_named_in_order(folder, monkeypatch, capsys):
+    data = SimpleNamespace(name="noise", standin=False)
+    rows = [{"round": n, "step": n, "seconds": 1.0} for n in range(1, 6)]
+
+    def train(device_name, *done):
+        monkeypatch.setattr(device, "name", lambda: device_name)
+        for n in done:
+            run.write_status(folder, {}, data, rows[:n], 5)
+
+    train("idle", 0)
+    train("A", 0, 0, 1, 2)
+    train("B", 2, 3)
+    train("C", 3)  # opened there, and interrupted
+    train("A", 3, 4)
+    assert run.read_metrics(folder)["device"] == "A and then on B"
+    run.announce(folder, 4, 5, 1)
+    assert "Trained in float32 on A and then on B, " in capsys.readouterr().out
+    train("B", 0, 1)  # anew
+    assert run.read_metrics(folder)["device"] == "B"

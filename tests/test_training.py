@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tests import processes, toy
 from tests.test_run import damage
-from utils import datasets, device, fingerprint, panel, run, training
+from utils import datasets, device, fingerprint, panel, run, runtime, training
 
 INTERRUPTED = pytest.mark.fault(
     "interrupt (Ctrl-C), also in the first frame",
@@ -314,6 +314,83 @@ def test_nan_stops_the_run_and_keeps_the_last_good_round():
         toy.fit(trainer, 3, [Break()])
     assert metrics_of(trainer)["status"] == "interrupted at 1 of 3"
     assert all(np.isfinite(v).all() for k, v in trainer.state.values().items() if k != "broken")
+
+
+@pytest.mark.fault(
+    "an error in `score` or `sample`",
+    "the round is saved, the error passes; goes on bit for bit",
+    lost="nothing",
+)
+@pytest.mark.parametrize(
+    ("where", "at", "kind"),
+    [
+        ("score", 2, OSError),
+        ("score", 3, ZeroDivisionError),
+        ("sample", 0, OSError),
+        ("sample", 2, ZeroDivisionError),
+        ("sample", 3, OSError),
+    ],
+)
+def test_an_error_while_a_round_is_measured_loses_nothing(where, at, kind):
+    """At the start, within, and after the last round; what it lacks is made up for."""
+
+    def options(trainer, fail):
+        def number():
+            return float(np.sin(1e4 * np.mean(trainer.averaged["generator"].get_weights()[0])))
+
+        def draw():
+            return np.clip(np.reshape(trainer.averaged["generator"](z)[:2], (2, 28, 28, 1)), -1, 1)
+
+        def failing(function, name):
+            return lambda: stop() if fail == (name, len(trainer.history)) else function()
+
+        z = tf.random.stateless_normal((2, toy.LATENT), seed=(0, 0))
+        found = {"sample": failing(draw, "sample"), "score": failing(number, "score")}
+        return toy.data(), 3, toy.STEPS, found["sample"], found["score"]
+
+    def stop():
+        raise kind("mine")
+
+    trainer, straight = toy.make(), toy.make(constants={"OTHER": 1})
+    straight.fit(*options(straight, None))
+    with pytest.raises(kind, match="mine"):
+        trainer.fit(*options(trainer, (where, at)))
+    assert [row["round"] for row in trainer.history] == list(range(1, at + 1))
+    assert trainer.history[-1:] == [] or trainer.history[-1]["score"] is None
+    assert len(trainer.frames) == at + (where == "score")
+    assert metrics_of(trainer)["rounds_done"] == at
+    again = toy.make()
+    again.fit(*options(again, None))
+    assert same(again.state.values(), straight.state.values())
+    assert [row | {"seconds": 0} for row in again.history] == [
+        row | {"seconds": 0} for row in straight.history
+    ]
+    assert len(again.frames) == 4
+
+
+@pytest.mark.parametrize("value", [None, np.nan, float("inf"), "0.5", tf.ones(3)], ids=str)
+def test_a_score_that_is_no_finite_number_is_named(value):
+    trainer = toy.make()
+    with pytest.raises(ValueError, match=r"^score returned (?s:.*): return a finite number; lower"):
+        toy.fit(trainer, 2, score=lambda: value)
+    assert [row["score"] for row in trainer.history] == [None]
+    toy.fit(trainer, 2, score=lambda: tf.constant(2.0))
+    assert [row["score"] for row in trainer.history] == [2.0, 2.0]
+
+
+def test_a_nan_among_old_scores_does_not_freeze_the_best():
+    trainer = toy.make()
+    toy.fit(trainer, 1, score=lambda: 5.0)
+    trainer.history[0]["score"] = np.nan
+    trainer._save = lambda: None
+    trainer.history.append(trainer.history[0] | {"round": 2})
+    trainer.parts["generator"].set_weights(
+        [w + 1 for w in trainer.parts["generator"].get_weights()]
+    )
+    trainer.averaged["generator"].set_weights(trainer.parts["generator"].get_weights())
+    trainer._measure(trainer.history[-1])
+    best, averaged = (x["generator"].get_weights() for x in (trainer.best, trainer.averaged))
+    assert all(np.array_equal(a, b) for a, b in zip(best, averaged, strict=True))
 
 
 @contextlib.contextmanager
@@ -660,6 +737,95 @@ def test_a_callback_can_end_the_training():
 
     toy.fit(trainer, 3, [stop])
     assert len(trainer.history) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda found: None, r"NoneType: return a dict of scalars"),
+        (lambda found: {}, r"dict: return a dict of scalars"),
+        (lambda found: tuple(found.values()), r"tuple: return a dict of scalars"),
+        (lambda found: found["d_loss"], r"\w*Tensor: return a dict of scalars"),
+        (
+            lambda found: found | {"loss": tf.zeros(8) + found["d_loss"]},
+            r"loss of shape \(8,\): return a scalar, such as tf.reduce_mean\(loss\)",
+        ),
+        (lambda found: found | {"loss": None}, "loss as NoneType: return a scalar"),
+        (lambda found: found | {"loss": [0.1, 0.2]}, "loss as list: return a scalar"),
+        *(
+            (lambda found, name=name: found | {name: found["d_loss"]}, f"'{name}', which is no")
+            for name in ("round", "step", "seconds", "score", "diversity")
+        ),
+        (lambda found: found | {1: found["d_loss"]}, "1, which is no name for a result"),
+    ],
+)
+def test_results_that_are_no_scalars_are_refused_before_the_training(change, words):
+    trainer = toy.make()
+    step = trainer.step
+    trainer.step = lambda batch: change(step(batch))
+    with pytest.raises(ValueError, match=rf"^train_step returns {words}[^\n]*$"):
+        toy.fit(trainer, 1)
+    assert trainer.folder is None
+
+
+def test_a_result_may_be_a_number():
+    trainer = toy.make()
+    step = trainer.step
+    trainer.step = lambda batch: step(batch) | {"mine": 0.5, "its": np.float32(2)}
+    toy.fit(trainer, 1)
+    assert (trainer.history[0]["mine"], trainer.history[0]["its"]) == (0.5, 2)
+
+
+@pytest.mark.parametrize(
+    "data", [None, np.zeros((8, 28, 28, 1)), tf.data.Dataset.range(3)], ids=type
+)
+def test_data_of_another_kind_are_refused(data):
+    with pytest.raises(TypeError, match=r"^dataset is of the kind .*: use datasets\.mnist"):
+        toy.make().fit(data, 1, 1, lambda: np.zeros((1, 28, 28, 1)))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"snapshots": (1, 3)}, r"snapshots=3: the training has 2 rounds"),
+        ({"snapshots": (1.5,)}, r"snapshots=1\.5: take a whole number"),
+        ({"snapshots": (-1,)}, r"snapshots=-1: take a whole number"),
+        ({"snapshots": 2}, r"snapshots='2': take a whole number"),
+        ({"callbacks": [Interrupt]}, r"callbacks has a class: make an object of it, Interrupt\(\)"),
+        ({"callbacks": [print]}, r"callbacks has .*print.*no keras\.callbacks\.Callback"),
+    ],
+)
+def test_arguments_of_fit_that_mean_nothing_are_refused(options, words):
+    trainer = toy.make()
+    with pytest.raises(ValueError, match=f"^{words}"):
+        toy.fit(trainer, 2, **options)
+    assert trainer.folder is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"average": {"nett": 0.9}}, "average='nett' is not known. Use one of: generator, disc"),
+        ({"average": {"rng": 0.9}}, "average='rng' is not known"),
+        ({"average": {"generator": 1}}, "average of generator: 1 is no decay from 0 to below 1"),
+        ({"average": {"generator": -0.1}}, "average of generator: -0.1 is no decay"),
+        ({"average": {"generator": np.nan}}, "average of generator: nan is no decay"),
+        ({"average": {"generator": "0.9"}}, "average of generator: '0.9' is no decay"),
+        ({"record": ("averaged_nett",)}, "record='averaged_nett' is not known. Use one of: gen"),
+        ({"record": ("averaged_generator",)}, "record='averaged_generator' is not known"),
+    ],
+)
+def test_arguments_of_a_trainer_that_name_nothing_are_refused(options, words):
+    trainer = toy.make()
+    with pytest.raises(ValueError, match=f"^{words}"):
+        training.Trainer("toy", trainer.step, {}, **options, **trainer.parts)
+    training.Trainer("toy", trainer.step, {}, {"generator": np.float32(0)}, **trainer.parts)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 1.5, True, None, "1"])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(ValueError, match=r"^seed=.*: take a whole number"):
+        runtime.start(seed)
 
 
 def test_a_callback_that_needs_a_model_is_refused_before_the_training():

@@ -18,6 +18,7 @@ A file imports only files that stand above it:
     run          a run's folder: lock, rounds, frames, history
     record       finished runs of the project, opened instead of trained
     callbacks    which Keras callbacks a training takes
+    checks       what a training is given, and what is returned to it
     panel        the live panel, curves, the health of a run
     training     Trainer: the loop
 

@@ -29,12 +29,16 @@ class NoModel:
 
 
 def check(callbacks: Sequence[keras.callbacks.Callback]) -> None:
-    """Refuse callbacks that need a Keras model or its optimizer.
+    """Refuse what is no callback, and callbacks that need a Keras model or its optimizer.
 
     Raises:
         ValueError: there is one; the message says what to use.
     """
     for callback in callbacks:
+        if isinstance(callback, type):
+            raise ValueError(f"callbacks has a class: make an object of it, {callback.__name__}().")
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise ValueError(f"callbacks has {callback!r}, which is no keras.callbacks.Callback.")
         for kind in type(callback).__mro__:
             if kind.__name__ in INSTEAD:
                 raise ValueError(

@@ -20,8 +20,12 @@ DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidia0", "/usr/lib/wsl/lib/libc
 
 @contextlib.contextmanager
 def _native_stderr_kept() -> Iterator[None]:
-    """Keep back what native code writes to stderr, unless the block fails."""
-    before = os.dup(2)
+    """Keep back what native code writes to stderr, unless the block fails or there is none."""
+    try:
+        before = os.dup(2)
+    except OSError:  # a service
+        yield
+        return
     with tempfile.TemporaryFile() as kept, contextlib.ExitStack() as at_end:
         at_end.callback(os.close, before)
         at_end.callback(os.dup2, before, 2)
@@ -79,7 +83,7 @@ def tell_why_no_gpu() -> None:
     done = subprocess.run(ask, env=loud, capture_output=True, encoding="utf-8", errors="replace")
     lines = [line for line in done.stderr.splitlines() if "gpu" in line.lower() or "cud" in line]
     words = dict.fromkeys(line.partition("] ")[2] or line for line in lines)
-    print("A driver of a GPU is there, but TensorFlow finds no GPU. It says:", *words, sep="\n  ")
+    say("\n  ".join(["A driver of a GPU is there, but TensorFlow finds no GPU. It says:", *words]))
 
 
 def name() -> str:
@@ -235,9 +239,13 @@ def is_chief() -> bool:
 
 
 def say(text: str, end: str = "\n") -> None:
-    """Print a text, once where several processes train."""
+    """Print a text, once where several processes train.
+
+    A terminal that is gone, or a log on a full disk, ends no training.
+    """
     if is_chief():
-        print(text, end=end, flush=True)
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
+            print(text, end=end, flush=True)
 
 
 def copies(variable: Any) -> list[tf.Variable]:

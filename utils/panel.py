@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import math
 import shutil
 import sys
@@ -18,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from IPython import display, get_ipython
 
-from utils import device, run
+from utils import device, images, metrics, run
 
 LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
 COLOURS = ("#1f77b4", "#ff7f0e")
@@ -170,6 +171,14 @@ def health(history: History, game: Game = CROSS_ENTROPY) -> str:
     return ""
 
 
+def diversity(made: np.ndarray, data: Any) -> dict[str, float]:
+    """Return the diversity of samples of the shape of their data's images; {} for others."""
+    real = getattr(data, "images", None)
+    if real is None or made.shape[1:] != real.shape[1:] or len(made) < 2:
+        return {}
+    return {"diversity": round(metrics.relative_diversity(images.to_uint8(made), real), 4)}
+
+
 def check_finite(names: list[str], results: np.ndarray, before: dict[str, float]) -> None:
     """Stop a run whose results are no numbers.
 
@@ -195,20 +204,26 @@ def check_finite(names: list[str], results: np.ndarray, before: dict[str, float]
 def show_in_terminal(seen: View) -> None:
     """Renew one line; a finished training and advice get a line of their own."""
     line = f"{seen.bar} {seen.text}"[: shutil.get_terminal_size().columns - 1]
-    print(f"\r\033[K{line}", end="\n" if seen.share == 1 else "", flush=True)
+    device.say(f"\r\033[K{line}", end="\n" if seen.share == 1 else "")
     _print_advice(seen)
 
 
 def show_in_log(seen: View) -> None:
     """Print a line a round."""
     if seen.ends_round:
-        print(seen.text, flush=True)
+        device.say(seen.text)
     _print_advice(seen)
 
 
 def _print_advice(seen: View) -> None:
     if seen.ends_round and seen.advice:
-        print(f"{seen.advice} See {HELP}.", flush=True)
+        device.say(f"{seen.advice} See {HELP}.")
+
+
+def _is_terminal() -> bool:
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # none, gone or closed
+        return sys.stdout.isatty()
+    return False
 
 
 class Notebook:
@@ -267,7 +282,7 @@ class Panel(keras.callbacks.Callback):
         if getattr(get_ipython(), "kernel", None) is not None:
             self.show: Callable[[View], None] = Notebook(progress)
         else:
-            self.show = show_in_terminal if sys.stdout.isatty() else show_in_log
+            self.show = show_in_terminal if _is_terminal() else show_in_log
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Show where the run stands."""

@@ -17,9 +17,9 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,6 +33,7 @@ from utils.options import ROOT, option, output_dir
 from utils.state import Values
 
 KEEP = 3  # rounds
+THEN = " and then on "  # between the devices that trained a run, in metrics.json
 WAIT = 10.0  # seconds, for another process that trains in the same folder
 
 
@@ -80,8 +81,10 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        where = shown(path)
-        raise ValueError(f"{where} is damaged: {error}. Remove it to go on without it.") from error
+        raise ValueError(
+            f"{shown(path)} is damaged: {error}. Mend it, or remove it to go on without what it "
+            "says; rounds without a run.json are set aside."
+        ) from error
 
 
 # Whose folder it is
@@ -92,8 +95,9 @@ def open_folder(lesson: str, identity: dict[str, Any]) -> Iterator[Path]:
     """Give the folder of the run with this identity, and keep other processes out.
 
     The first run of a preset gets `<preset>`, one that differs `<preset>-<8 hex digits>`.
-    RESTART=1 sets an existing run aside as `<folder>-previous`. The lock ends with the block,
-    or with the process.
+    RESTART=1 sets an existing run aside as `<folder>-previous`, or `-previous-2` and so on where
+    there is one, and so are rounds without a run.json. The lock ends with the block, or with the
+    process.
 
     Args:
         lesson: name of the lesson.
@@ -130,9 +134,11 @@ def find_folder(lesson: str, identity: dict[str, Any]) -> Path:
     first = output_dir() / lesson / preset
     others = sorted(first.parent.glob(f"{first.name}-*/run.json"))
     for file in (first / "run.json", *others):
-        if not file.parent.name.endswith("-previous") and _is_of(file, identity):
+        found = _known(file)
+        aside = "-previous" in file.parent.name
+        if found and not aside and not fingerprint.differences(found, identity):
             return file.parent
-    found = read_json(first / "run.json")
+    found = _known(first / "run.json")
     if found is None:
         return first
     changed = ", ".join(fingerprint.differences(found, identity))
@@ -141,31 +147,52 @@ def find_folder(lesson: str, identity: dict[str, Any]) -> Path:
     return own
 
 
-def _is_of(file: Path, identity: dict[str, Any]) -> bool:
-    found = read_json(file)
-    return found is not None and not fingerprint.differences(found, identity)
+def _known(file: Path) -> dict[str, Any] | None:
+    """Return what a run.json holds, None where it is missing or empty."""
+    return read_json(file) if file.exists() and file.stat().st_size else None
 
 
 def _prepare(folder: Path, identity: dict[str, Any]) -> None:
-    """Set a run aside where RESTART=1 asks for it, and mark the folder."""
+    """Set aside a run where RESTART=1 asks for it, or one that nobody knows; mark the folder."""
+    for name in ("rounds", "frames", "snapshots"):
+        if (folder / name).is_file():
+            raise OSError(f"{name} in it is a file, not a folder")
     file = folder / "run.json"
     if option("RESTART") == "1" and file.exists():
-        previous = folder.with_name(folder.name + "-previous")
-        shutil.rmtree(previous, ignore_errors=True)
-        folder.rename(previous)
-        device.say(f"RESTART=1: the earlier run is now in {shown(previous)}.")
-    if file.exists() and not _is_of(file, identity):
-        raise OSError("another run has just begun there")
-    if not file.exists():
+        device.say(f"RESTART=1: the earlier run is now in {_set_aside(folder)}.")
+    elif not _known(file) and any(folder.glob("rounds/round-*.npz")):
+        device.say(
+            f"The rounds in {shown(folder)} are of an unknown run (run.json is missing or "
+            f"empty): they are now in {_set_aside(folder)}."
+        )
+    found = _known(file)
+    if not found:
         write_json(file, identity)
+    elif fingerprint.differences(found, identity):
+        raise OSError("another run has just begun there")
+
+
+def _set_aside(folder: Path) -> str:
+    """Rename a run's folder, and return its new name; no earlier one is replaced."""
+    numbers = itertools.count(2)
+    target = folder.with_name(f"{folder.name}-previous")
+    while target.exists():
+        target = folder.with_name(f"{folder.name}-previous-{next(numbers)}")
+    folder.rename(target)
+    return shown(target)
 
 
 # Rounds
 
 
-def save_round(folder: Path, number: int, state: Values, frame: np.ndarray) -> None:
-    """Write a round's frame and state, and drop all states but the last KEEP."""
-    save_frame(folder, number, frame)
+def save_round(
+    folder: Path, number: int, state: Values, frame: np.ndarray | None, snapshot: bool = False
+) -> None:
+    """Write a round's frame, state and snapshot, and drop all states but the last KEEP."""
+    if snapshot:
+        save_snapshot(folder, number, state)
+    if frame is not None:
+        save_frame(folder, number, frame)
     write(folder / "rounds" / f"round-{number:05d}.npz", lambda file: np.savez(file, **state))
     if device.is_chief():
         for old in sorted(folder.glob("rounds/round-*.npz"))[:-KEEP]:
@@ -240,7 +267,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 def write_status(
     folder: Path, facts: dict[str, Any], data: Any, history: list[dict[str, float]], rounds: int
 ) -> None:
-    """Say in metrics.json how far a run is; until it is done that reads "interrupted".
+    """Write history.csv, and in metrics.json how far a run is: until it is done "interrupted".
 
     Args:
         folder: of the run.
@@ -249,6 +276,7 @@ def write_status(
         history: of the Trainer.
         rounds: of the whole training.
     """
+    write_history(folder, history)
     done = len(history)
     status = "done," if done == rounds else "interrupted at"
     facts = facts | {
@@ -260,7 +288,11 @@ def write_status(
         "steps": history[-1]["step"] if done else 0,
         "seconds": history[-1]["seconds"] if done else 0.0,
     }
-    write_metrics(folder, facts | runtime.facts())
+    told, now = read_metrics(folder), runtime.facts()
+    before = told["device"].split(THEN) if done and "device" in told else []
+    if done > told.get("rounds_done", 0) or not before:  # what merely opened it trained nothing
+        before.append(now["device"])
+    write_metrics(folder, facts | now | {"device": THEN.join(dict.fromkeys(before))})
 
 
 # What a run says
@@ -292,7 +324,7 @@ def explained(folder: Path, number: int) -> Iterator[None]:
         reason = error.strerror or error
         raise OSError(
             f"Round {number} could not be saved in {shown(folder)}: {reason}. The rounds before "
-            "it are kept. Make room there, then run again to go on."
+            "it are kept. Make room there, or set right what is named, then run again to go on."
         ) from error
 
 

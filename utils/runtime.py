@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 from utils import device
-from utils.options import OPTIONS, option, output_dir
+from utils.options import OPTIONS, at_least, option, output_dir
 
 # After device, which imports TensorFlow without its greeting.
 import keras  # isort: skip
@@ -51,8 +51,11 @@ def start(seed: int, mixed_precision: bool = False) -> None:
             lesson 02 do not, and learn more slowly (benchmarks/RESULTS.md).
 
     Raises:
-        ValueError: an option of the environment has a value that is not allowed.
+        ValueError: the seed or an option of the environment has a value that is not allowed.
     """
+    at_least(0, seed=seed)
+    if seed >= 2**31:
+        raise ValueError(f"seed={seed}: take a whole number from 0 to 2**31 - 1.")
     for name in OPTIONS:
         option(name)
     os.environ["OUTPUT_DIR"] = str(output_dir())  # stays where it is when a page changes folders

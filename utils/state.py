@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import weakref
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from utils import device, fingerprint
+from utils.options import one_of
 
 Values = dict[str, np.ndarray]  # by the name of a variable
 
@@ -34,10 +36,16 @@ class State:
         start: their values at the beginning.
 
     Raises:
-        ValueError: an optimizer is not built, or a part cannot be shared by several devices.
+        ValueError: an optimizer is not built, an average is of no network or has no decay, or a
+            part cannot be shared by several devices.
     """
 
     def __init__(self, lesson: str, parts: dict[str, Any], decays: dict[str, float]) -> None:
+        models = [name for name, part in parts.items() if isinstance(part, keras.Model)]
+        for name, decay in decays.items():
+            one_of(models, average=name)
+            if not isinstance(decay, numbers.Real) or not 0 <= decay < 1:
+                raise ValueError(f"average of {name}: {decay!r} is no decay from 0 to below 1.")
         for name, part in parts.items():
             if isinstance(part, keras.optimizers.Optimizer) and not part.built:
                 raise ValueError(f"{name} is not built: call {name}.build(variables) first.")

@@ -25,10 +25,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from utils import device, fingerprint, images, metrics, panel, record, run, state
-from utils.callbacks import NoModel, check
+from utils import checks, device, fingerprint, images, panel, record, run, state
+from utils.callbacks import NoModel
 from utils.datasets import Dataset
-from utils.options import at_least
+from utils.options import one_of
 
 
 class Trainer:
@@ -70,16 +70,15 @@ class Trainer:
         record: Sequence[str] | None = None,
         **parts: Any,
     ) -> None:
-        self.lesson = lesson
+        self.lesson, self.constants, self.parts = lesson, constants, parts
         self.step = getattr(train_step, "python_function", train_step)  # what tf.function holds
-        self.constants = constants
-        self.parts = parts
         self.xla = device.xla(bool(constants.get("XLA", False)))
         self.strategy = tf.distribute.get_strategy()  # runtime.start has set it
         self.state = state.State(lesson, parts, average or {})
-        self.averaged = self.state.averaged
-        self.best = self.state.best
-        self.record = list(record or self.state.networks)
+        self.averaged, self.best = self.state.averaged, self.state.best
+        known = self.state.networks
+        self.record = [one_of(known, record=name) for name in record or known]
+        self.facts = {"lesson": lesson, "record": self.record}
         self.history: panel.History = []
         self.frames: list[Path] = []
         self.folder: Path | None = None
@@ -123,15 +122,11 @@ class Trainer:
             OSError: the folder cannot be written to, or another process trains in it.
             ValueError: a wrong argument, or a step that changes what would not be saved.
         """
-        at_least(1, rounds=rounds, steps_per_round=steps_per_round, score_every=score_every)
-        check(callbacks)
-        self.dataset = dataset
-        self.rounds = rounds
-        self.steps_per_round = steps_per_round
-        self.sample = sample
-        self.score = score
-        self.score_every = score_every
-        self.snapshots = snapshots
+        counts = {"steps_per_round": steps_per_round, "score_every": score_every}
+        checks.arguments(dataset, snapshots, callbacks, rounds, **counts)
+        self.dataset, self.sample, self.score = dataset, sample, score
+        self.rounds, self.steps_per_round = rounds, steps_per_round
+        self.score_every, self.snapshots = score_every, snapshots
         identity = self.identity()
         with run.open_folder(self.lesson, identity) as self.folder:
             self._open(identity)
@@ -154,7 +149,8 @@ class Trainer:
         with device.precision(device.training_precision(), self.parts.values()):
             update = self.update if device.keeps_layers() else self._compiled()
             batches = iter(self._batches(len(self.history) * self.steps_per_round))
-            if not self.history:
+            lacks_score = self._is_due() and self.history[-1].get("score") is None
+            if lacks_score or len(self.frames) <= len(self.history):  # at the start, or it failed
                 self._save()
             calls.on_train_begin()
             for number in range(len(self.history), self.rounds):
@@ -175,6 +171,7 @@ class Trainer:
         """Run the step on every device, then move the averages. This is what is compiled."""
         with device.plain_losses():
             results = self.strategy.run(self.step, args=(batch,))
+        results, self.wrong = checks.results(results)
         self.names = list(results)
         self.state.count()
         means = [self.strategy.reduce("MEAN", v, axis=None) for v in results.values()]
@@ -192,6 +189,8 @@ class Trainer:
         """Return what the run is known by, in plain values (fingerprint.py)."""
         self.update = self._compiled()  # traced here, in float32, and used in training
         traced = self.update.get_concrete_function(iter(self._batches(0)).element_spec)
+        if self.wrong:
+            raise ValueError(self.wrong)
         return fingerprint.identity(
             constants=self.constants | {"steps_per_round": self.steps_per_round},
             data=self.dataset.identity(),
@@ -216,7 +215,8 @@ class Trainer:
         self.restore(kept)
         run.announce(self.folder, len(self.history), self.rounds, self.steps_per_round)
         if len(self.history) < self.rounds:
-            self._write_status()  # says "interrupted" from here on, whatever kills the run
+            # It says "interrupted" from here on, whatever kills the run.
+            run.write_status(self.folder, self.facts, self.dataset, self.history, self.rounds)
 
     def restore(self, values: state.Values | None) -> None:
         """Set all variables, the history and the frames; None is the start.
@@ -239,35 +239,41 @@ class Trainer:
         self._save()
 
     def _save(self) -> None:
-        """Draw, measure and save the round that the history ends with, or the start."""
+        """Draw, measure and save the round that the history ends with, or the start.
+
+        Where `sample` or `score` fails, the round is saved without, and the error passes; the
+        next `fit` draws and measures it.
+        """
         done = len(self.history)
-        with device.precision("float32"):
-            made = np.asarray(self.sample())
-        step = self.history[-1]["step"] if done else 0
-        frame = images.frame(made, f"{self.dataset.name}, step {step:,}")
-        if done:
-            self._measure(made)
+        row = self.history[-1] if done else {}
+        frame, failed = None, None
+        try:
+            with device.precision("float32"):
+                made = np.asarray(self.sample())
+            frame = images.frame(made, f"{self.dataset.name}, step {row.get('step', 0):,}")
+            row |= panel.diversity(made, self.dataset) if done else {}
+            self._measure(row)
+        except Exception as error:
+            failed = error
+            row.setdefault("score", None)
         values = self.state.values() | {"history": np.array(json.dumps(self.history))}
         with run.explained(self.folder, done):
-            if done in self.snapshots:
-                run.save_snapshot(self.folder, done, values)
-            run.save_round(self.folder, done, values, frame)
-            run.write_history(self.folder, self.history)
-            self._write_status()
+            run.save_round(self.folder, done, values, frame, done in self.snapshots)
+            run.write_status(self.folder, self.facts, self.dataset, self.history, self.rounds)
         self.frames[:] = run.frames(self.folder, done)
+        if failed:
+            raise failed
 
-    def _measure(self, made: np.ndarray) -> None:
-        """Add diversity and score to the history's last row, and keep the best weights."""
-        row = self.history[-1]
-        known = [earlier.get("score") for earlier in self.history[:-1]]
-        real = getattr(self.dataset, "images", None)
-        if real is not None and made.shape[1:] == real.shape[1:] and len(made) > 1:
-            row["diversity"] = round(metrics.relative_diversity(images.to_uint8(made), real), 4)
-        due = row["round"] % self.score_every == 0 or row["round"] == self.rounds
-        row["score"] = float(f"{self.score():.5g}") if self.score and due else None
-        if row["score"] is not None and all(s is None or row["score"] < s for s in known):
-            self.state.keep_best()
+    def _measure(self, row: dict[str, float]) -> None:
+        """Add the score to the history's last row, and keep the best weights."""
+        row["score"] = None
+        if self._is_due():
+            known = [r["score"] for r in self.history[:-1] if r.get("score") is not None]
+            row["score"] = checks.score(self.score())
+            if not any(row["score"] >= s for s in known):  # a NaN, of older runs, is no best
+                self.state.keep_best()
 
-    def _write_status(self) -> None:
-        facts = {"lesson": self.lesson, "record": self.record}
-        run.write_status(self.folder, facts, self.dataset, self.history, self.rounds)
+    def _is_due(self) -> bool:
+        """Tell whether the history's last round is to be scored."""
+        done = len(self.history)
+        return bool(self.score and done and (done % self.score_every == 0 or done == self.rounds))
