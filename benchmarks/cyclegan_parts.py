@@ -23,7 +23,7 @@ from tools import pages
 from utils import device, images, runtime, training
 from utils.evaluation import Evaluation, in_batches
 from utils.options import ROOT
-from utils.topics import features, pairs
+from utils.topics import features, pairs, translations
 
 PAGE = "07_cyclegan"
 HALF = [
@@ -84,8 +84,8 @@ def main() -> None:
             for x, real in ((data.b, test.b), (data.a, test.a))
         ]
         ways = (
-            pairs.Translation("horse to zebra", test.a, there, back, judges[0]),
-            pairs.Translation("zebra to horse", test.b, back, there, judges[1]),
+            translations.Translation("horse to zebra", test.a, there, back, judges[0]),
+            translations.Translation("zebra to horse", test.b, back, there, judges[1]),
         )
         rows[name] = [way.score() for way in ways] + [way.report()["cycle error"] for way in ways]
         photos, made, returned = ways[0](list(SHOWN))

@@ -120,7 +120,7 @@ class Turns(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Prepare the data of the bare loop."""
-        self.batches = iter(self.trainer._batches(0))
+        self.batches = iter(device.batches(self.trainer.dataset, 0))
         self.batch = next(self.batches)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -143,7 +143,7 @@ class Turns(keras.callbacks.Callback):
                 results = self.update(self.batch)
             timing.wait_for(results)
         with self.clock.timed("data"):
-            data = iter(self.trainer._batches(0))
+            data = iter(device.batches(self.trainer.dataset, 0))
             for _ in range(few):
                 next(data)
 

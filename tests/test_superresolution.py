@@ -68,7 +68,7 @@ def test_photographs_to_train_on_and_to_choose_by(data_dir, capsys):
     folder = data_dir / "mine"
     folder.mkdir()
     Image.new("RGB", (50, 50), "white").save(folder / "a.png")
-    with pytest.raises(ValueError, match="48 x 48 or more there are 1, not two"):
+    with pytest.raises(ValueError, match="two photographs of 48 x 48 or more are needed"):
         superresolution.crops(48, source=folder)
     Image.new("RGB", (50, 50), "white").save(folder / "b.png")
     assert superresolution.crops(48, source=folder)[0].name == "mine"

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from utils import evaluation
-from utils.topics import pairs
+from utils.topics import pairs, translations
 
 
 def numbered(n, side=18):
@@ -185,7 +185,7 @@ def test_a_translation_and_back(capsys):
     invert, keep = (
         keras.Sequential([keras.Input((3, 4, 3)), keras.layers.Rescaling(s)]) for s in (-1, 1)
     )
-    way = pairs.Translation("dark to bright", dark[:40], invert, invert, judge)
+    way = translations.Translation("dark to bright", dark[:40], invert, invert, judge)
     photos, made, returned = way([3, 5])
     np.testing.assert_array_equal(photos, dark[[3, 5]])
     np.testing.assert_array_equal(made, 255 - photos)
@@ -196,7 +196,7 @@ def test_a_translation_and_back(capsys):
     assert found["untouched"]["kernel distance"] > 20 * abs(found["kernel distance"])
     assert found["floor"].keys() == {"Fréchet distance", "kernel distance", "kernel distance ±"}
     assert "dark to bright, features of pixels" in capsys.readouterr().out
-    nothing = pairs.Translation("dark to bright", dark[:40], keep, invert, judge)
+    nothing = translations.Translation("dark to bright", dark[:40], keep, invert, judge)
     assert nothing.score() == pytest.approx(1)
     expected = np.abs(255 - 2.0 * dark[:40]).mean()
     assert nothing.report()["cycle error"] == pytest.approx(expected)

@@ -25,6 +25,7 @@ A file imports only files that stand above it:
 In topics/ lies what one or two lessons need; a topic imports the files above, no other topic:
     plane            a game whose best discriminator is known: lessons 01 and 04
     pairs            two kinds of photographs without pairs: lesson 07
+    translations     photographs that become another kind, measured: lesson 07
     cyclegan         layers, image pool and learning rate of CycleGAN: lesson 07
     superresolution  photographs, crops to train on, the protocol of measuring: lesson 09
     enlarging        photographs of any size through a network; their spectrum: lesson 09

@@ -16,14 +16,16 @@ from utils.options import at_least
 OWN = ("round", "step", "seconds", "score", "diversity")  # what the history says by itself
 
 
-def arguments(dataset: Any, snapshots: Any, more: Any, rounds: int, **counts: int) -> None:
+def arguments(
+    dataset: Any, snapshots: Any, more: Any, rounds: int, steps_per_round: int, score_every: int
+) -> None:
     """Check what `Trainer.fit` is given; `more` are its callbacks.
 
     Raises:
         TypeError: the data are of no kind that a run can be known by.
         ValueError: a number is none that is meant; the message names it.
     """
-    at_least(1, rounds=rounds, **counts)
+    at_least(1, rounds=rounds, steps_per_round=steps_per_round, score_every=score_every)
     callbacks.check(more)
     if not isinstance(dataset, Dataset):
         raise TypeError(

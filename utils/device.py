@@ -323,6 +323,12 @@ def _next_apart(seeds: keras.random.SeedGenerator, ordered: bool = True) -> tf.T
     return seed + tf.cast([1_000_003 * number, 0], seed.dtype)
 
 
+def batches(dataset: Any, step: int) -> Any:
+    """Return the batches of a data set (datasets.py) from a step on, cut among the devices."""
+    cut = tf.distribute.get_strategy().distribute_datasets_from_function
+    return cut(lambda context: dataset.from_step(step, context))
+
+
 def copy(network: keras.Model) -> keras.Model:
     """Return a network of the same layers, with the same values."""
     made = keras.models.clone_model(network)

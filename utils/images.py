@@ -23,9 +23,21 @@ CONVERT = "Grey levels from 0 to 255 are converted by images.astype('uint8')."
 ROUNDING = 1e-3  # by which floats may leave [-1, 1]
 LAST = 2000  # milliseconds that a GIF rests on its last frame
 # Figures take East Asian letters from those of these fonts that are here.
-EAST = "Malgun Gothic,Apple SD Gothic Neo,NanumGothic,Noto Sans CJK KR,Noto Sans CJK JP,Yu Gothic,"
-EAST += "Hiragino Sans,PingFang SC,Microsoft YaHei,SimHei,WenQuanYi Zen Hei,Arial Unicode MS"
-plt.rcParams["font.family"] += [x for x in EAST.split(",") if x in font_manager.get_font_names()]
+EAST = (
+    "Malgun Gothic",
+    "Apple SD Gothic Neo",
+    "NanumGothic",
+    "Noto Sans CJK KR",
+    "Noto Sans CJK JP",
+    "Yu Gothic",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "SimHei",
+    "WenQuanYi Zen Hei",
+    "Arial Unicode MS",
+)
+plt.rcParams["font.family"] += [x for x in EAST if x in font_manager.get_font_names()]
 
 
 def to_uint8(images: np.ndarray, clip: bool = True) -> np.ndarray:
@@ -47,7 +59,9 @@ def to_uint8(images: np.ndarray, clip: bool = True) -> np.ndarray:
     if images.dtype == bool:
         return np.uint8(255) * images
     if np.issubdtype(images.dtype, np.integer):
-        low, high, most = images.min(), images.max(), np.iinfo(images.dtype).max
+        low = images.min()
+        high = images.max()
+        most = np.iinfo(images.dtype).max
         if low < 0 or high < most / 8:
             raise ValueError(
                 f"The images hold {images.dtype} from {low} to {high}, of {most:,} that there are, "
@@ -66,7 +80,8 @@ def check_floats(images: np.ndarray, clip: bool = True) -> None:
         ValueError: a value is not a finite number, or they are grey levels, or with clip=False
             they leave [-1, 1].
     """
-    low, high = np.min(images), np.max(images)
+    low = np.min(images)
+    high = np.max(images)
     if not np.isfinite((low, high)).all():
         raise ValueError("The images hold NaN or infinite values: the training has diverged.")
     are_levels = low >= 0 and high > 2
@@ -102,7 +117,8 @@ def grid(
     images = to_uint8(images)
     if images.ndim != 4 or not len(images) or images.shape[3] not in (1, 3):
         raise ValueError(
-            f"An array of shape {images.shape} is no set of images: take (n, height, width, 1 or 3)"
+            f"An array of shape {images.shape} is no set of images: "
+            "take (n, height, width, 1 or 3), of one image at least."
         )
     n, *_, channels = images.shape
     columns = columns or int(np.ceil(np.sqrt(n)))

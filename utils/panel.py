@@ -198,6 +198,24 @@ def check_finite(names: list[str], results: np.ndarray, before: dict[str, float]
         )
 
 
+def row(
+    names: list[str], results: np.ndarray, seconds: float, before: dict[str, float]
+) -> dict[str, float]:
+    """Return a round's row of the history: the means of its results; arguments as above.
+
+    Args:
+        seconds: that the round took.
+
+    Raises:
+        FloatingPointError: as in `check_finite`.
+    """
+    check_finite(names, results, before)
+    means = results.mean(axis=0, dtype="float64").round(6).tolist()
+    found = {"round": before["round"] + 1, "step": before["step"] + len(results)}
+    found["seconds"] = round(before["seconds"] + seconds, 2)
+    return found | dict(zip(names, means, strict=True))
+
+
 # Where it is shown
 
 

@@ -288,7 +288,8 @@ def write_status(
         "steps": history[-1]["step"] if done else 0,
         "seconds": history[-1]["seconds"] if done else 0.0,
     }
-    told, now = read_metrics(folder), runtime.facts()
+    told = read_metrics(folder)
+    now = runtime.facts()
     before = told["device"].split(THEN) if done and "device" in told else []
     if done > told.get("rounds_done", 0) or not before:  # what merely opened it trained nothing
         before.append(now["device"])

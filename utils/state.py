@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -132,6 +133,13 @@ class State:
             keys = _named(name, part)
             left = fingerprint.start({key: values[key] for key in keys})
             _BEFORE[part] = self.lesson, {key: self.start[key] for key in keys}, left
+
+    def first_update(self, step: Callable, batch: Any) -> dict[str, list]:
+        """Return what a step does with a batch from the start on, op by op; it is taken back."""
+        self.set(self.start)
+        found = fingerprint.first_update(step, batch, self.parts)
+        self.set(self.start)
+        return found
 
     def described_start(self) -> dict[str, list]:
         """Return what the parts begin with, as `fingerprint.start` describes it."""

@@ -70,12 +70,15 @@ class Trainer:
         record: Sequence[str] | None = None,
         **parts: Any,
     ) -> None:
-        self.lesson, self.constants, self.parts = lesson, constants, parts
+        self.lesson = lesson
+        self.constants = constants
+        self.parts = parts
         self.step = getattr(train_step, "python_function", train_step)  # what tf.function holds
         self.xla = device.xla(bool(constants.get("XLA", False)))
         self.strategy = tf.distribute.get_strategy()  # runtime.start has set it
         self.state = state.State(lesson, parts, average or {})
-        self.averaged, self.best = self.state.averaged, self.state.best
+        self.averaged = self.state.averaged
+        self.best = self.state.best
         known = self.state.networks
         self.record = [one_of(known, record=name) for name in record or known]
         self.facts = {"lesson": lesson, "record": self.record}
@@ -122,11 +125,14 @@ class Trainer:
             OSError: the folder cannot be written to, or another process trains in it.
             ValueError: a wrong argument, or a step that changes what would not be saved.
         """
-        counts = {"steps_per_round": steps_per_round, "score_every": score_every}
-        checks.arguments(dataset, snapshots, callbacks, rounds, **counts)
-        self.dataset, self.sample, self.score = dataset, sample, score
-        self.rounds, self.steps_per_round = rounds, steps_per_round
-        self.score_every, self.snapshots = score_every, snapshots
+        checks.arguments(dataset, snapshots, callbacks, rounds, steps_per_round, score_every)
+        self.dataset = dataset
+        self.rounds = rounds
+        self.steps_per_round = steps_per_round
+        self.sample = sample
+        self.score = score
+        self.score_every = score_every
+        self.snapshots = snapshots
         identity = self.identity()
         with run.open_folder(self.lesson, identity) as self.folder:
             self._open(identity)
@@ -148,7 +154,7 @@ class Trainer:
         calls = keras.callbacks.CallbackList(callbacks, model=model)
         with device.precision(device.training_precision(), self.parts.values()):
             update = self.update if device.keeps_layers() else self._compiled()
-            batches = iter(self._batches(len(self.history) * self.steps_per_round))
+            batches = iter(device.batches(self.dataset, len(self.history) * self.steps_per_round))
             lacks_score = self._is_due() and self.history[-1].get("score") is None
             if lacks_score or len(self.frames) <= len(self.history):  # at the start, or it failed
                 self._save()
@@ -180,15 +186,11 @@ class Trainer:
     def _compiled(self) -> Callable:
         return tf.function(self._update, jit_compile=self.xla)
 
-    def _batches(self, step: int) -> Any:
-        """Return the batches from a step on, cut among the devices."""
-        cut = self.strategy.distribute_datasets_from_function
-        return cut(lambda context: self.dataset.from_step(step, context))
-
     def identity(self) -> dict[str, Any]:
         """Return what the run is known by, in plain values (fingerprint.py)."""
         self.update = self._compiled()  # traced here, in float32, and used in training
-        traced = self.update.get_concrete_function(iter(self._batches(0)).element_spec)
+        batches = device.batches(self.dataset, 0)
+        traced = self.update.get_concrete_function(iter(batches).element_spec)
         if self.wrong:
             raise ValueError(self.wrong)
         return fingerprint.identity(
@@ -201,11 +203,8 @@ class Trainer:
 
     def first_update(self) -> dict[str, list]:
         """Return what the first update does, op by op in float32; it is taken back."""
-        self.restore(None)
         batch = next(iter(self.dataset.from_step(0)))
-        found = fingerprint.first_update(self.step, batch, self.parts)
-        self.restore(None)
-        return found
+        return self.state.first_update(self.step, batch)
 
     def _open(self, identity: dict[str, Any]) -> None:
         """Set the state to that of the last round, or of the record, and say so."""
@@ -231,11 +230,7 @@ class Trainer:
     def _end_round(self, results: np.ndarray, seconds: float) -> None:
         """Add a round to the history, and save it."""
         before = self.history[-1] if self.history else {"round": 0, "step": 0, "seconds": 0.0}
-        panel.check_finite(self.names, results, before)
-        means = results.mean(axis=0, dtype="float64").round(6).tolist()
-        row = {"round": before["round"] + 1, "step": before["step"] + len(results)}
-        row |= {"seconds": round(before["seconds"] + seconds, 2)}
-        self.history.append(row | dict(zip(self.names, means, strict=True)))
+        self.history.append(panel.row(self.names, results, seconds, before))
         self._save()
 
     def _save(self) -> None:
@@ -246,7 +241,8 @@ class Trainer:
         """
         done = len(self.history)
         row = self.history[-1] if done else {}
-        frame, failed = None, None
+        frame = None
+        failed = None
         try:
             with device.precision("float32"):
                 made = np.asarray(self.sample())

@@ -47,7 +47,8 @@ def write(network: keras.Model, path: str | Path) -> dict[str, Path]:
     Raises:
         OSError: the disk is full, or the folder cannot be written to.
     """
-    path, written = Path(path), {}
+    path = Path(path)
+    written = {}
     if not device.is_chief():
         return written
     with _one_device(), _quiet():

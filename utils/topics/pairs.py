@@ -1,9 +1,8 @@
-"""Two kinds of photographs without pairs: horses and zebras, two folders of yours, translations."""
+"""Two kinds of photographs without pairs: horses and zebras, two folders of yours."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ import skimage.data
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from utils import datasets, images, photographs, sources
-from utils.evaluation import Evaluation, in_batches, table
+from utils import datasets, photographs, sources
 from utils.options import one_of, sides
 
 HORSE_URLS = (
@@ -116,7 +114,16 @@ def horse2zebra(
         return standin_horses(size, n, striped=False), standin_horses(size, n, striped=True)
 
     name, (a, b), is_standin = sources.or_standin("horse2zebra", real, standin)
-    return _unpaired(name, is_standin, a, b, (image_size, batch_size, seed, split))
+    return _unpaired(
+        name,
+        a,
+        b,
+        standin=is_standin,
+        batch_size=batch_size,
+        seed=seed,
+        image_size=image_size,
+        split=split,
+    )
 
 
 def folder_pair(
@@ -139,24 +146,22 @@ def folder_pair(
     a = photographs.load(dir_a, size)
     b = photographs.load(dir_b, size)
     name = f"{Path(dir_a).name} and {Path(dir_b).name}"
-    return _unpaired(name, False, a, b, (image_size, batch_size, seed, split))
-
-
-def _unpaired(
-    name: str, standin: bool, a: np.ndarray, b: np.ndarray, how: tuple[Any, int, int, str]
-) -> UnpairedData:
-    print(f"Data: {name}, {len(a):,} and {len(b):,} images")
-    image_size, batch_size, seed, split = how
-    return UnpairedData(
-        name=name,
-        standin=standin,
+    return _unpaired(
+        name,
+        a,
+        b,
+        standin=False,
         batch_size=batch_size,
         seed=seed,
-        a=a,
-        b=b,
         image_size=image_size,
         split=split,
     )
+
+
+def _unpaired(name: str, a: np.ndarray, b: np.ndarray, **rest: Any) -> UnpairedData:
+    """Say what was loaded, and return the data; `rest` are the other fields."""
+    print(f"Data: {name}, {len(a):,} and {len(b):,} images")
+    return UnpairedData(name=name, a=a, b=b, **rest)
 
 
 def _with_margin(image_size: int | tuple[int, int], split: str) -> tuple[int, int]:
@@ -216,69 +221,3 @@ def _stripes(size: tuple[int, int], phase: float) -> np.ndarray:
     y, x = np.meshgrid(*(np.linspace(0, 60, side) for side in size), indexing="ij")
     is_light = np.sin(x + np.sin(y / 9 + phase)) > 0
     return 30 + 200 * is_light[..., None]
-
-
-class Translation:
-    """Photographs of one kind that become another kind, and come back.
-
-    Args:
-        name: what becomes what.
-        photos: uint8, (n, height, width, 3), that no network has learned from.
-        there, back: networks, from images in [-1, 1] to such images.
-        evaluation: measures against the kind that the photographs should become.
-
-    Attributes:
-        untouched: what the evaluation finds for the photographs as they are.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        photos: np.ndarray,
-        there: Callable,
-        back: Callable,
-        evaluation: Evaluation,
-    ) -> None:
-        self.name = name
-        self.photos = photos
-        self.there = there
-        self.back = back
-        self.evaluation = evaluation
-        self.untouched = evaluation(photos)
-        self.scale = self.untouched["kernel distance"]
-        deviation = self.untouched["kernel distance ±"]
-        if self.scale <= deviation:
-            self.scale = deviation
-            print(f"{name}: {len(photos)} images cannot tell the two kinds apart: scores are noise")
-
-    def __call__(self, which: Any = slice(None)) -> list[np.ndarray]:
-        """Return photographs, their translations, and what comes back, all uint8.
-
-        Args:
-            which: numbers of the photographs, or a slice.
-        """
-        photos = self.photos[which]
-        translated = images.to_uint8(in_batches(self.there, photos))
-        returned = images.to_uint8(in_batches(self.back, translated))
-        return [photos, translated, returned]
-
-    def score(self) -> float:
-        """Return the kernel distance that is left, as a part of that of the untouched ones."""
-        found = self.evaluation(in_batches(self.there, self.photos))
-        return found["kernel distance"] / self.scale
-
-    def report(self) -> dict[str, Any]:
-        """Print the distances beside the floor and the untouched photographs, and return them.
-
-        "cycle error" is the mean absolute difference between a photograph and what comes back,
-        in grey levels, 0 to 255.
-        """
-        photos, translated, returned = self()
-        found = self.evaluation(translated)
-        floor = self.evaluation.floor()
-        floor = {name: value for name, value in floor.items() if "distance" in name}
-        print(f"{self.name}, features of {self.evaluation.network.name}")
-        table(floor, untouched=self.untouched, translated=found)
-        error = float(np.abs(returned.astype("float32") - photos).mean())
-        print(f"there and back, a pixel is off by {error:.1f} of 255 grey levels\n")
-        return {"floor": floor, "untouched": self.untouched, **found, "cycle error": error}

@@ -268,7 +268,7 @@ def crops(
     name, found, standin = _photographs(source, size)
     photos = list(found.values())
     if len(photos) < 2:
-        raise ValueError(f"{source}: of {size} x {size} or more there are {len(photos)}, not two.")
+        raise ValueError(f"{source}: two photographs of {size} x {size} or more are needed.")
     held_out = photos[::20]
     shown = [photo for i, photo in enumerate(photos) if i % 20]
     print(f"Data: {name}, {len(shown)} photographs, and {len(held_out)} to choose by")
