@@ -39,7 +39,7 @@ def test_evaluation_measures_beside_the_floor(digits, capsys):
     assert "smallest share" not in floor  # a network without logits
     evaluation.table(floor, copies=copies, other=inverted)
     printed = capsys.readouterr().out
-    assert f"{inverted['Fréchet distance'] / floor['Fréchet distance']:.1f} x" in printed
+    assert f"{inverted['Fréchet distance'] / floor['Fréchet distance']:.1f} ×" in printed
 
 
 def test_an_evaluation_embeds_real_images_when_a_measure_needs_them(digits):
@@ -66,19 +66,22 @@ def test_the_table_as_it_is_printed(capsys):
     best = floor | {"Fréchet distance": 3.8, "times floor": 10.0, "precision": 0.75}
     evaluation.table(floor, best=best, last=best | {"Fréchet distance": 40.0})
     assert capsys.readouterr().out.splitlines() == [
-        "                         real images              best              last",
-        "Fréchet distance              0.3800    3.8000  10.0 x   40.0000 105.3 x",
-        "kernel distance               0.0010    0.0010            0.0010",
-        "precision                     0.9000    0.7500            0.7500",
+        "|                  | real images |           best |             last |",
+        "| ---------------- | ----------: | -------------: | ---------------: |",
+        "| Fréchet distance |       0.380 | 3.800 (10.0 ×) | 40.000 (105.3 ×) |",
+        "| kernel distance  |       0.001 |          0.001 |            0.001 |",
+        "| precision        |       0.900 |          0.750 |            0.750 |",
     ]
+    evaluation.table(floor, measures=["precision"], best=best)
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_a_distance_whose_floor_is_lost_in_noise_has_no_multiple(digits, capsys):
     found = evaluation.Evaluation(flat, *digits).floor()
     found |= {"kernel distance": -0.01, "kernel distance ±": 0.02}
     evaluation.table(found, samples=found | {"kernel distance": 1.0})
-    line = next(row for row in capsys.readouterr().out.splitlines() if row.startswith("kernel"))
-    assert line.split()[-1] == "1.0000"
+    line = next(row for row in capsys.readouterr().out.splitlines() if row.startswith("| kernel"))
+    assert line.split()[-2] == "1.000"
 
 
 def test_a_result_beside_the_seeds_of_the_unchanged_lesson(monkeypatch, tmp_path, capsys):
@@ -92,7 +95,7 @@ def test_a_result_beside_the_seeds_of_the_unchanged_lesson(monkeypatch, tmp_path
     edge = 10 + 4.303 * math.sqrt(4 / 3)
     for value, word in ((edge - 0.01, "within noise"), (edge + 0.01, "more than noise")):
         evaluation.beside_seeds("lesson", 0.5, best=value, last=99.0)
-        expected = f"best: {value:.1f} x against 10.0 ± 1.0 of the unchanged lesson, 3 seeds at"
+        expected = f"best: {value:.1f} × against 10.0 ± 1.0 of the unchanged lesson, 3 seeds at"
         assert capsys.readouterr().out == f"{expected} `quick`: {word}\n"
     evaluation.beside_seeds("lesson", 0.6, best=1.0)  # other images
     evaluation.beside_seeds("another", 0.5, best=1.0)
@@ -106,7 +109,7 @@ def test_the_shipped_seeds_are_read(monkeypatch, capsys):
     floor = json.loads(evaluation.SEEDS_FILE.read_text(encoding="utf-8"))["floor"]
     for lesson in "01_gan", "02_dcgan", "04_lsgan":
         evaluation.beside_seeds(lesson, floor, best=1.0)
-        assert "best: 1.0 x against" in capsys.readouterr().out
+        assert "best: 1.0 × against" in capsys.readouterr().out
 
 
 def test_images_that_cannot_be_measured(digits):

@@ -141,3 +141,15 @@ def test_every_call_of_a_network_says_training(lesson):
                 calls.append([keyword.arg for keyword in node.keywords])
     assert len(calls) >= 7
     assert all(keywords == ["training"] for keywords in calls)
+
+
+@pytest.mark.parametrize(
+    "constant, expected",
+    [(0.5, [2e-4, 2e-4, 2e-4, 1e-4, 0, 0]), (0.0, [2e-4, 1.002e-4, 1e-4, 5e-5, 0, 0])],
+)
+def test_the_rate_is_constant_then_falls_to_0(constant, expected):
+    rate = steps.ConstantThenLinear(2e-4, 1000, constant)
+    found = [float(rate(tf.constant(step))) for step in (0, 499, 500, 750, 1000, 2000)]
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+    again = type(rate).from_config(rate.get_config())
+    assert float(again(750)) == found[3]

@@ -5,6 +5,7 @@ A file imports only files that stand above it:
     device       which devices, in what precision, and how several share a batch
     runtime      seeds, preset, constants, versions: what a page begins with
     images       from network values to pictures: grid, frame, show, save_gif
+    tables       tables of results, in a notebook and in a terminal
     sources      where files come from: DATA_DIR, cache, download; else a stand-in
     archives     which images lie in a folder or an archive
     photographs  pictures of any size, decoded once, in flat memory
@@ -12,7 +13,7 @@ A file imports only files that stand above it:
     metrics      distances between sets of features, without TensorFlow
     evaluation   how good samples are, beside the floor; the classifier of digits
     layers       what three lessons build their networks with
-    steps        training steps that later lessons use, too
+    steps        training steps and a learning rate that several lessons use
     fingerprint  what a run computes, from which start, and in what two runs differ
     state        all variables of a run, their averages, and what they began with
     run          a run's folder: lock, rounds, frames, history
@@ -26,7 +27,7 @@ In topics/ lies what one or two lessons need; a topic imports the files above, n
     plane            a game whose best discriminator is known: lessons 01 and 04
     pairs            two kinds of photographs without pairs: lesson 07
     translations     photographs that become another kind, measured: lesson 07
-    cyclegan         layers, image pool and learning rate of CycleGAN: lesson 07
+    cyclegan         layers and image pool of CycleGAN: lesson 07
     superresolution  photographs, crops to train on, the protocol of measuring: lesson 09
     enlarging        photographs of any size through a network; their spectrum: lesson 09
     upscaling        layers that make images larger: lesson 09

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras import layers
 from scipy import stats
 
-from utils import device, metrics, runtime, sources
+from utils import device, metrics, runtime, sources, tables
 from utils.images import check_floats, to_uint8
 from utils.options import ROOT, at_least
 
@@ -241,35 +241,37 @@ def _share_nearer(images: np.ndarray, train: np.ndarray, test: np.ndarray) -> fl
     return float(np.mean(to_train < to_test))
 
 
-def table(floor: dict[str, Any], lesson: str = "", **columns: dict[str, Any]) -> None:
-    """Print what `Evaluation` found, a column each, distances also as a multiple of the floor.
+def table(
+    floor: dict[str, Any], lesson: str = "", measures: Sequence[str] = (), **columns: dict[str, Any]
+) -> None:
+    """Show what `Evaluation` found, a column each, distances also as a multiple of the floor.
 
     A floor that is within its own standard deviation of 0 gives no multiple.
 
     Args:
         floor: `evaluation.floor()`.
         lesson: whose seeds to set beside, with `beside_seeds`.
+        measures: the rows; all by default.
         **columns: what an Evaluation returned, by name.
     """
-    print(f"{'':24}{'real images':>12}" + "".join(f"{name:>18}" for name in columns))
-    for measure in floor:
-        if measure not in ("shares", "times floor") and not measure.endswith("±"):
-            print(_row(measure, floor, columns.values()))
+    every = [m for m in floor if m not in ("shares", "times floor") and not m.endswith("±")]
+    rows = [_row(measure, floor, columns.values()) for measure in measures or every]
+    tables.show(["", "real images", *columns], rows)
     if lesson:
         multiples = {name: found["times floor"] for name, found in columns.items()}
         beside_seeds(lesson, floor["Fréchet distance"], **multiples)
 
 
-def _row(measure: str, floor: dict[str, Any], columns: Iterable[dict[str, Any]]) -> str:
-    """Write a line of the table: the floor, and for each column its value and its multiple."""
+def _row(measure: str, floor: dict[str, Any], columns: Iterable[dict[str, Any]]) -> list[str]:
+    """Write a row of the table: the floor, and for each column its value and its multiple."""
     lowest = floor[measure]
     is_known = lowest > floor.get(f"{measure} ±", 0)  # else the floor cannot be told from 0
-    row = f"{measure:24}{lowest:12.4f}"
+    cells = [measure, f"{lowest:.3f}"]
     for found in columns:
         value = found[measure]
-        multiple = f"{value / lowest:.1f} x" if "distance" in measure and is_known else ""
-        row += f"{value:10.4f}{multiple:>8}"
-    return row.rstrip()
+        multiple = f" ({value / lowest:.1f} ×)" if "distance" in measure and is_known else ""
+        cells.append(f"{value:.3f}{multiple}")
+    return cells
 
 
 def beside_seeds(lesson: str, floor: float, **multiples: float) -> None:
@@ -298,5 +300,5 @@ def _comparison(name: str, multiple: float, seeds: list[float]) -> str:
     deviation = np.std(seeds, ddof=1)
     noise = deviation * stats.t.ppf(0.975, n - 1) * np.sqrt(1 + 1 / n)
     verdict = "within noise" if abs(multiple - mean) <= noise else "more than noise"
-    found = f"{name}: {multiple:.1f} x against {mean:.1f} ± {deviation:.1f}"
+    found = f"{name}: {multiple:.1f} × against {mean:.1f} ± {deviation:.1f}"
     return f"{found} of the unchanged lesson, {n} seeds at `{runtime.preset()}`: {verdict}"

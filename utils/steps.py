@@ -1,4 +1,4 @@
-"""Training steps that two or more lessons use; the lesson that introduces one shows it."""
+"""Training steps, and the learning rate, that two or more lessons use."""
 
 from __future__ import annotations
 
@@ -64,3 +64,29 @@ def gan_step(
         return {"d_loss": d_loss, "g_loss": g_loss, "d_real": d_real, "d_fake": d_fake}
 
     return train_step
+
+
+@keras.saving.register_keras_serializable("lessons")
+class ConstantThenLinear(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that is constant at first, then falls on a line to 0 at the end.
+
+    Zhu et al. 2017, section 4. It follows the optimizer's own count, so it survives a resume.
+
+    Args:
+        rate: of the first part.
+        steps: updates of the whole training; after them the rate is 0.
+        constant: which part of the updates is the first, from 0 to below 1.
+    """
+
+    def __init__(self, rate: float, steps: int, constant: float = 0.5) -> None:
+        self.rate = rate
+        self.steps = steps
+        self.constant = constant
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        slope = 1 / (1 - self.constant)
+        left = slope - slope * tf.cast(step, tf.float32) / self.steps
+        return self.rate * tf.clip_by_value(left, 0.0, 1.0)
+
+    def get_config(self) -> dict[str, float]:
+        return {"rate": self.rate, "steps": self.steps, "constant": self.constant}

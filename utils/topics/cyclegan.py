@@ -50,29 +50,6 @@ class InstanceNorm(layers.Layer):
         return shape
 
 
-@keras.saving.register_keras_serializable("lessons")
-class ConstantThenLinear(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that is constant for half of the updates, then falls on a line to 0.
-
-    Zhu et al. 2017, section 4; it follows the optimizer's own count, so it survives a resume.
-
-    Args:
-        rate: of the first half.
-        steps: updates of the whole training; after them the rate is 0.
-    """
-
-    def __init__(self, rate: float, steps: int) -> None:
-        self.rate = rate
-        self.steps = steps
-
-    def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        left = 2 - 2 * tf.cast(step, tf.float32) / self.steps
-        return self.rate * tf.clip_by_value(left, 0.0, 1.0)
-
-    def get_config(self) -> dict[str, float]:
-        return {"rate": self.rate, "steps": self.steps}
-
-
 class ImagePool(tf.Module):
     """Up to `size` earlier fakes, kept in variables (Shrivastava et al. 2017, section 2.3).
 
