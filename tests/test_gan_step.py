@@ -144,7 +144,7 @@ def test_every_call_of_a_network_says_training(lesson):
 
 
 @pytest.mark.parametrize(
-    "constant, expected",
+    ("constant", "expected"),
     [(0.5, [2e-4, 2e-4, 2e-4, 1e-4, 0, 0]), (0.0, [2e-4, 1.002e-4, 1e-4, 5e-5, 0, 0])],
 )
 def test_the_rate_is_constant_then_falls_to_0(constant, expected):
