@@ -7,7 +7,7 @@ BENCH  ?= steps compiling profile overhead growth time_to_quality precision
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-kill fuzz test-browser faults lint bench lab student refresh gallery record address test-oldest clean
+.PHONY: help run test test-kill fuzz test-browser faults lint speedrun bench lab student refresh gallery record address test-oldest clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+: *.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -44,6 +44,9 @@ faults: $(VENV)/ready ## the table of all that was broken on purpose; half an ho
 lint: $(VENV)/ready ## ruff over code and lessons
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+
+speedrun: $(VENV)/ready ## seconds until lesson 02 draws good digits, three seeds
+	@$(PY) -m benchmarks.speedrun
 
 bench: $(VENV)/ready ## all measurements of speed, hours; some: make bench BENCH="steps growth"
 	for name in $(BENCH); do $(PY) -m benchmarks.$$name || exit 1; done

@@ -5,9 +5,9 @@ import tensorflow as tf
 from keras import Sequential, layers
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from benchmarks import precision, timing
+from benchmarks import precision, speedrun, timing
 from tests import toy
-from utils import device
+from utils import callbacks, device
 
 
 def test_operations_of_a_step_by_hand():
@@ -174,3 +174,24 @@ def test_fit_beside_a_bare_loop(monkeypatch):
     assert name == "toy"
     assert len(cells) == 8
     assert all(float(cell.strip("+-%ms ").replace(",", "")) >= 0 for cell in cells)
+
+
+def test_the_race_ends_at_the_second_good_score_in_a_row():
+    times = iter([10.0, 20.0, 30.0, 40.0])
+    judge = speedrun.StopWhenGood(lambda: next(times))
+    judge.set_model(callbacks.NoModel())
+    for score in 9.0, 11.0, 10.0:
+        judge.on_epoch_end(0, {"score": score})
+        assert not judge.model.stop_training
+    judge.on_epoch_end(3, {"score": 9.5})
+    assert judge.model.stop_training
+    assert judge.ended == 40.0
+
+
+def test_the_clock_of_the_race_rests_while_it_scores(monkeypatch):
+    now = iter([100.0, 103.0, 110.0, 111.0])  # made, paused from 103 to 110, asked at 111
+    monkeypatch.setattr(speedrun.time, "perf_counter", lambda: next(now))
+    clock = speedrun.Clock()
+    with clock:
+        pass
+    assert clock() == 111.0 - 100.0 - 7.0

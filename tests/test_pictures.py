@@ -125,6 +125,19 @@ def test_a_saved_picture_is_read_back(tmp_path):
     np.testing.assert_array_equal(iio.imread(tmp_path / "b.png"), picture[..., 0])
 
 
+def test_labels_stand_beside_rows_and_above_columns(monkeypatch):
+    shown = []
+    monkeypatch.setattr(images.plt, "show", lambda: shown.append(images.plt.gcf()))
+    pictures = np.zeros((6, 8, 8, 1), "uint8")
+    images.show(pictures, "title", columns=3, rows=["a", "longer"], heads=["0", "1", "2"])
+    axes = shown[0].axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "longer"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "2"]
+    middles = [3.5, 8 + 2 + 3.5]  # images of 8 pixels, 2 between them
+    np.testing.assert_allclose(axes.get_yticks(), middles, atol=1)
+    images.plt.close("all")
+
+
 def frames(n):
     return [np.full((4, 8, 8, 1), 255 * i // (n - 1), "uint8") for i in range(n)]
 

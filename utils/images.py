@@ -183,7 +183,14 @@ def _on_black(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.pad(picture, edges[: picture.ndim])
 
 
-def show(images: np.ndarray, title: str = "", columns: int | None = None, scale: int = 2) -> None:
+def show(
+    images: np.ndarray,
+    title: str = "",
+    columns: int | None = None,
+    scale: int = 2,
+    rows: Sequence[str] = (),
+    heads: Sequence[str] = (),
+) -> None:
     """Draw images in a grid, or a picture, with a title in the notebook.
 
     Args:
@@ -191,17 +198,31 @@ def show(images: np.ndarray, title: str = "", columns: int | None = None, scale:
         title: a line of text above.
         columns: images a row.
         scale: screen pixels for a pixel of the images.
+        rows: a label at the left of each row.
+        heads: a label above each column.
     """
     picture = frame(images, columns=columns)
     dpi = 100
-    heading = 24 if title else 0
     height, width = (n * scale for n in picture.shape[:2])
-    figure = plt.figure(figsize=(width / dpi, (height + heading) / dpi), dpi=dpi)
-    axes = figure.add_axes((0, 0, 1, height / (height + heading)))
+    left = 12 + 7 * max(map(len, rows), default=0) if rows else 0
+    top = (24 if title else 0) + (18 if heads else 0)
+    inches = (left + width) / dpi, (height + top) / dpi
+    figure = plt.figure(figsize=inches, dpi=dpi)
+    axes = figure.add_axes(
+        (left / (left + width), 0, width / (left + width), height / (height + top))
+    )
     axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_axis_off()
+    axes.set_xticks(_centres(picture.shape[1], len(heads)), heads, fontsize=9)
+    axes.set_yticks(_centres(picture.shape[0], len(rows)), rows, fontsize=9)
+    axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=10)
     plt.show()
+
+
+def _centres(size: int, n: int) -> np.ndarray:
+    """Return where the middle of each of n images lies along a side of a grid."""
+    return (np.arange(n) + 0.5) * size / max(n, 1) - 0.5
 
 
 def png_bytes(picture: np.ndarray) -> bytes:
