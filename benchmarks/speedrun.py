@@ -17,12 +17,14 @@ import os
 import statistics
 import tempfile
 import time
+import types
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 
 from tools import pages
-from utils import datasets, device, evaluation, runtime, training
+from utils import datasets, device, evaluation, runtime, tables, training
 
 OPTIONS = {"PRESET": "quick", "PRECISION": "float32", "STANDIN": "never", "DEVICES": "one"}
 GOOD = 10.0  # multiples of the floor
@@ -49,7 +51,7 @@ class Clock:
 
 
 class StopWhenGood(keras.callbacks.Callback):
-    """Notes the seconds of each round, and stops after two good scores in a row.
+    """Stops after two good scores in a row, and notes the seconds until then.
 
     Args:
         clock: gives the seconds.
@@ -58,54 +60,54 @@ class StopWhenGood(keras.callbacks.Callback):
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self.clock = clock
-        self.seconds: list[float] = []
         self.scores: list[float] = []
         self.ended: float | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Compare the last two scores."""
-        self.seconds.append(self.clock())
+        seconds = self.clock()
         self.scores.append(logs["score"])
         if len(self.scores) > 1 and max(self.scores[-2:]) <= GOOD:
-            self.ended = self.seconds[-1]
+            self.ended = seconds
             self.model.stop_training = True
+
+
+def trainer_of(page: pages.Page, name: str) -> tuple[training.Trainer, types.ModuleType]:
+    """Make the Trainer of a page on digits, under another name; return what the page made, too."""
+    made = page.definitions(*pages.PARTS, "train_step")
+    trainer = training.Trainer(
+        name,
+        made.train_step,
+        constants=runtime.constants(vars(made)),
+        average={"generator": made.AVERAGE},
+        **{part: getattr(made, part) for part in pages.PARTS},
+    )
+    return trainer, made
 
 
 def race(page: pages.Page, seed: int, test: evaluation.Evaluation) -> dict[str, float | None]:
     """Train once; return the seconds to good digits (None: not reached), updates and measures."""
     page.set(SEED=seed)
     clock = Clock()
-    made = page.definitions(*pages.PARTS, "train_step")
+    trainer, made = trainer_of(page, f"benchmarks/speedrun_{seed}")
     with clock:
         dataset = datasets.mnist(made.BATCH_SIZE, seed)
-    trainer = training.Trainer(
-        f"benchmarks/speedrun_{seed}",
-        made.train_step,
-        constants=runtime.constants(vars(made)),
-        average={"generator": made.AVERAGE},
-        **{name: getattr(made, name) for name in pages.PARTS},
-    )
-    averaged = trainer.averaged["generator"]
-    z = keras.random.normal((16, made.LATENT_DIM), seed=seed)
 
-    def samples() -> object:
-        return evaluation.draw(averaged, test.n, made.LATENT_DIM, (seed, 3))
+    def samples(n: int) -> np.ndarray:
+        return evaluation.draw(trainer.averaged["generator"], n, made.LATENT_DIM, (seed, 3))
 
     def score() -> float:
         with clock:
-            return test.frechet(samples())
+            return test.frechet(samples(test.n))
 
     steps = IMAGES // made.BATCH_SIZE
     rounds = made.ROUNDS * made.STEPS_PER_ROUND // steps
     judge = StopWhenGood(clock)
-    trainer.fit(
-        dataset, rounds, steps, lambda: averaged(z, training=False), score, callbacks=[judge]
-    )
-    found = test(samples())
+    trainer.fit(dataset, rounds, steps, lambda: samples(16), score, callbacks=[judge])
     print(f"seed {seed}: " + " ".join(f"{x:.1f}" for x in judge.scores), flush=True)
-    return {"seconds": judge.ended, "updates": trainer.history[-1]["step"]} | {
-        name: found[name] for name in MEASURES
-    }
+    found = test(samples(test.n))
+    measures = {name: found[name] for name in MEASURES}
+    return {"seconds": judge.ended, "updates": trainer.history[-1]["step"]} | measures
 
 
 def main() -> None:
@@ -126,12 +128,12 @@ def report(page: pages.Page, seeds: Sequence[int]) -> None:
     test = evaluation.Evaluation(evaluation.digit_classifier(), train.images, held_out.images)
     found = [race(page, seed, test) for seed in seeds]
     print(f"\n{device.name()}, float32, {runtime.versions()}\n")
-    print("| seed | seconds | updates | " + " | ".join(MEASURES) + " |")
-    print("|---" * (3 + len(MEASURES)) + "|")
+    rows = []
     for seed, row in zip(seeds, found, strict=True):
         seconds = "not reached" if row["seconds"] is None else f"{row['seconds']:.1f}"
-        cells = [f"{row[name]:.3f}" for name in MEASURES]
-        print(f"| {seed} | {seconds} | {row['updates']:,} | " + " | ".join(cells) + " |")
+        measures = [f"{row[name]:.3f}" for name in MEASURES]
+        rows.append([seed, seconds, f"{row['updates']:,}", *measures])
+    tables.show(["seed", "seconds", "updates", *MEASURES], rows)
     reached = [row["seconds"] for row in found if row["seconds"] is not None]
     if len(reached) == len(found):
         print(f"\nmedian {statistics.median(reached):.1f} s")

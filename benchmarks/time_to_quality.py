@@ -22,6 +22,7 @@ import tensorflow as tf
 from keras import layers
 
 from benchmarks import timing
+from benchmarks.speedrun import trainer_of
 from tools import pages
 from utils import datasets, device, runtime, training
 from utils.evaluation import Evaluation, digit_classifier, in_batches
@@ -106,15 +107,7 @@ def tutorial() -> tuple[training.Trainer, datasets.ImageData, int, int]:
 def lesson() -> tuple[training.Trainer, datasets.ImageData, int, int]:
     """Build what lesson 02 trains, from its page, at `long`."""
     keras.utils.set_random_seed(SEED)
-    page = pages.Page("02_dcgan").definitions(*pages.PARTS, "train_step")
-    parts = {name: getattr(page, name) for name in pages.PARTS}
-    trainer = training.Trainer(
-        "benchmarks/lesson_02",
-        page.train_step,
-        constants=runtime.constants(vars(page)),
-        average={"generator": page.AVERAGE},
-        **parts,
-    )
+    trainer, page = trainer_of(pages.Page("02_dcgan"), "benchmarks/lesson_02")
     dataset = datasets.mnist(page.BATCH_SIZE, page.SEED)
     return trainer, dataset, page.ROUNDS, page.STEPS_PER_ROUND
 

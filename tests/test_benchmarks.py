@@ -1,12 +1,16 @@
 """What the benchmarks count with, held against sums by hand."""
 
+import re
+
 import numpy as np
+import pytest
 import tensorflow as tf
 from keras import Sequential, layers
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from benchmarks import precision, speedrun, timing
+from benchmarks import precision, seeds, speedrun, timing
 from tests import toy
+from tools import pages
 from utils import callbacks, device
 
 
@@ -186,6 +190,17 @@ def test_the_race_ends_at_the_second_good_score_in_a_row():
     judge.on_epoch_end(3, {"score": 9.5})
     assert judge.model.stop_training
     assert judge.ended == 40.0
+
+
+@pytest.mark.parametrize("lesson", seeds.LESSONS)
+def test_a_page_can_be_scored_every_round(lesson):
+    page = pages.Page(lesson)
+    before = "\n".join(cell.source for cell in page.code)
+    seeds.score_every_round(page)
+    after = "\n".join(cell.source for cell in page.code)
+    pattern = r'score_every(?:=|": )(\d+)'
+    assert int(*re.findall(pattern, before)) > 1
+    assert re.findall(pattern, after) == ["1"]
 
 
 def test_the_clock_of_the_race_rests_while_it_scores(monkeypatch):

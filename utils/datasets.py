@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import atexit
 import dataclasses
 import json
@@ -39,7 +40,7 @@ _at_rest_since: dict[int, float] = {}  # seconds, by thread that has called Pyth
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Dataset:
+class Dataset(abc.ABC):
     """Data, and the endless batches that a training sees.
 
     A kind of data adds its fields, and writes `order` and `load`. Every field counts in
@@ -63,6 +64,7 @@ class Dataset:
         for field in dataclasses.fields(self):
             _lock(getattr(self, field.name))
 
+    @abc.abstractmethod
     def order(self, start: int, size: int) -> tf.data.Dataset:
         """Return which items come, without end: `size` indices at a time, or tuples of such.
 
@@ -70,8 +72,8 @@ class Dataset:
             start: place of the first; items that were seen before.
             size: a divisor of batch_size.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def load(self, indices: Any, places: tf.Tensor) -> Any:
         """Make a batch, in graph mode.
 
@@ -80,7 +82,6 @@ class Dataset:
             places: where each item stands, int64 (n,), counted from the first batch of the
                 training on. What is random in an item depends on (seed, place) alone.
         """
-        raise NotImplementedError
 
     def from_step(
         self, step: int = 0, context: tf.distribute.InputContext | None = None

@@ -17,9 +17,9 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
-from IPython import display, get_ipython
+from IPython import display
 
-from utils import device, images, metrics, run
+from utils import device, images, metrics, run, tables
 
 LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
 COLOURS = ("#1f77b4", "#ff7f0e")
@@ -297,7 +297,7 @@ class Panel(keras.callbacks.Callback):
         self.shown = 0.0
         self.began: float | None = None  # the first step is spent in compiling: time the others
         self.steps = 0
-        if getattr(get_ipython(), "kernel", None) is not None:
+        if tables.in_notebook():
             self.show: Callable[[View], None] = Notebook(progress)
         else:
             self.show = show_in_terminal if _is_terminal() else show_in_log

@@ -10,6 +10,11 @@ from IPython import display, get_ipython
 from utils import device
 
 
+def in_notebook() -> bool:
+    """Tell whether a notebook shows what is displayed."""
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
 def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Write a table in Markdown, its columns aligned so that it can be read as it stands.
 
@@ -38,7 +43,7 @@ def show(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         rows: a list of cells for each row.
     """
     text = markdown(header, rows)
-    if getattr(get_ipython(), "kernel", None) is None:
+    if not in_notebook():
         device.say(text)
     elif device.is_chief():
         display.display({"text/plain": text, "text/markdown": text}, raw=True)
