@@ -74,7 +74,8 @@ def finished(tmp_path_factory):
     book = notebook(
         TOY_LESSON.replace("ROUNDS", "2"),
         "import os\nprint(os.environ['DATA_DIR'])",
-        "(trainer.folder / 'training_small.gif').write_bytes(b'a picture');",
+        "(trainer.folder / 'training_small.gif').write_bytes(b'a picture')\n"
+        "from utils import tables\ntables.show(['', 'score'], [['best', '5.3 ×']])",
     )
     book.metadata |= {"lesson": {"outline": "own"}, "widgets": {}}
     book.cells[1].metadata |= {"jupyter": {"source_hidden": True}, "tags": ["long"]}
@@ -100,6 +101,7 @@ def test_run_streams_progress_and_lists_what_it_left(finished):
     for name in "00_toy.ipynb", "history.csv", "metrics.json":
         assert name in out
         assert (folder / name).exists()
+    assert "\n| best | 5.3 × |\n" in out  # a table, as in the page
     assert "noise: done, 2 of 2 rounds" in out
     executed = nbformat.read(folder / "00_toy.ipynb", 4)
     panels = [o for o in executed.cells[1].outputs if o.output_type == "display_data"]

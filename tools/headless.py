@@ -117,6 +117,8 @@ class _Headless(NotebookClient):
                     self.line_open = True
                 elif panel["ends_round"]:
                     self._print(text.partition(" ")[2] + "\n")  # without the bar
+            elif "text/markdown" in content["data"]:  # a table
+                self._print(f"{text}\n")
         return super().process_message(message, cell, index)
 
     def _print(self, text: str) -> None:
