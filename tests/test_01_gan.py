@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tools import pages
+from tools import pages, records
 
-NAMES = {*pages.PARTS, "train_step"}
+NAMES = {*pages.PARTS, "train_step", "second_step", "copies", "constants", "unused"}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,54 @@ def test_parameters_and_shapes(page):
 
 def test_numbers_of_the_paper_that_the_page_keeps(page):
     assert (page.LATENT_DIM, page.MAXOUT, page.PIECES) == (100, 240, 5)
+
+
+def test_gradients_of_both_losses_of_the_generator(page):
+    """With respect to a logit: D - 1, and -D, which vanishes where D is sure of a fake."""
+    logits = tf.constant([[-6.0], [0.0], [6.0]])
+    d = tf.sigmoid(logits)
+    for loss, expected in (page.generator_loss, d - 1), (page.saturating_loss, -d):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = loss(logits)
+        gradient = 3 * tape.gradient(value, logits)  # the loss is a mean of three
+        np.testing.assert_allclose(gradient, expected, rtol=1e-4)
+
+
+def test_the_saturating_loss_is_the_second_term_of_the_value(page):
+    logits = np.random.default_rng(0).normal(0, 3, (16, 1))
+    term = np.log(1 - 1 / (1 + np.exp(-logits))).mean()
+    assert float(page.saturating_loss(tf.constant(logits, tf.float32))) == pytest.approx(term)
+
+
+def test_the_second_training_is_of_copies(page):
+    """It moves its own networks only, and both trainings are known by the same constants."""
+    networks = page.generator, page.discriminator
+    before = [network.get_weights() for network in networks]
+    copied = [network.get_weights() for network in page.copies]
+    real = tf.random.stateless_uniform((page.BATCH_SIZE, 28, 28, 1), (1, 1), -1, 1)
+    page.second_step(real)
+    for network, weights in zip(networks, before, strict=True):
+        for a, b in zip(network.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+    for network, weights in zip(page.copies, copied, strict=True):
+        for a, b in zip(network.get_weights(), weights, strict=True):
+            assert a.shape == b.shape
+            assert not np.array_equal(a, b)
+    assert not [name for name in page.constants if name.startswith(page.unused)]
+    assert {"BATCH_SIZE", "LEARNING_RATE", "SEED"} <= page.constants.keys()
+    assert records.TRAININGS["01_gan"] == ("01_gan", "01_gan_collapse")
+
+
+def test_both_trainings_are_compared_after_as_many_updates():
+    """The picture takes a round of the first training that ends no later than the second."""
+    for preset in "smoke", "quick", "long", "paper":
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PRESET", preset)
+            page = pages.Page("01_gan").definitions("same")
+        assert 1 <= page.same <= page.ROUNDS
+        updates = page.COLLAPSE_ROUNDS * page.COLLAPSE_STEPS
+        assert 0.5 < page.same * page.STEPS_PER_ROUND / updates <= 1
 
 
 def test_maxout_passes_the_largest_of_its_sums(page):

@@ -29,11 +29,13 @@ def page():
 
 def test_parameters_and_shapes(page):
     """By hand: kernels k*k*in*out, batch normalisation 4 a channel, biases at the ends only."""
-    w, z = page.WIDTH, page.LATENT_DIM
-    by_hand = z * 64 * w + 16 * w + 16 * 4 * w * 2 * w + 8 * w + 16 * 2 * w * w + 4 * w
-    assert page.generator.count_params() == by_hand + 16 * w + 1
-    by_hand = 16 * w + w + 16 * w * 2 * w + 8 * w + 16 * 2 * w * 4 * w + 16 * w + 64 * w + 1
-    assert page.discriminator.count_params() == by_hand
+    a, b, c = page.CHANNELS
+    dense, ends = page.LATENT_DIM * 16 * a, 16 * c + 1
+    norms = 4 * (a + b + c)
+    assert page.generator.count_params() == dense + 16 * a * b + 16 * b * c + norms + ends
+    norms = 4 * (a + b)
+    ends = 16 * c + c + 16 * a + 1
+    assert page.discriminator.count_params() == 16 * a * b + 16 * b * c + norms + ends
     assert page.generator.output_shape == (None, 28, 28, 1)
     assert page.discriminator.output_shape == (None, 1)
 

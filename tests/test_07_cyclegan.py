@@ -235,7 +235,7 @@ def goes_on_as_straight(run):
 def test_a_resumed_run_is_the_straight_one_with_pool_and_rate(monkeypatch, capsys):
     monkeypatch.setenv("STANDIN", "always")
     resumed = goes_on_as_straight(run)
-    assert "Going on after round 2 of 4" in capsys.readouterr().out
+    assert "Continuing after round 2 of 4" in capsys.readouterr().out
     assert {"pool_a", "pool_b"} <= {key.split("/")[0] for key in resumed.state.variables}
     rate = float(resumed.parts["g_optimizer"].learning_rate)
     halfway = resumed.parts["g_optimizer"]._learning_rate.steps / 2

@@ -169,7 +169,7 @@ def test_an_interrupted_run_says_how_far_it_came_and_goes_on(lesson, tmp_path):
     assert metrics["status"] == f"interrupted at {done} of 100000"
     command = lesson(TOY_LESSON.replace("ROUNDS", str(done + 1)))
     out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
-    assert f"Going on after round {done} of {done + 1}" in out
+    assert f"Continuing after round {done} of {done + 1}" in out
     assert f"done, {done + 1} of {done + 1} rounds" in out
     page = nbformat.read(tmp_path / "note books" / "00_toy.ipynb", 4)
     assert not any(cell.outputs for cell in page.cells[1:])  # it stays as it was
@@ -230,8 +230,8 @@ def test_a_lesson_broken_on_purpose_fails(tmp_path):
     book = pages.Page("02_dcgan").notebook
     last = next(i for i, cell in enumerate(book.cells) if "summary(generator)" in cell.source)
     book.cells = book.cells[: last + 1]
-    wrong = next(cell for cell in book.cells if "*enlarge(2 * WIDTH)" in cell.source)
-    wrong.source = wrong.source.replace("*enlarge(2 * WIDTH)", "*enlarge(3 * WIDTH)")
+    wrong = next(cell for cell in book.cells if "*enlarge(at_8)" in cell.source)
+    wrong.source = wrong.source.replace("*enlarge(at_8)", "*enlarge(at_16)")
     raising = nbformat.v4.new_code_cell("raise RuntimeError", execution_count=99)
     book.cells.append(raising)
     nbformat.write(book, tmp_path / "broken.ipynb")

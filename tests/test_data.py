@@ -149,7 +149,8 @@ def test_only_what_cannot_be_downloaded_has_a_standin(monkeypatch, capsys):
 
     found = sources.or_standin("numbers", unavailable, lambda: [1, 2])
     assert found == ("STAND-IN for numbers", [1, 2], True)
-    assert "numbers could not be had, so a stand-in is used. It is not" in capsys.readouterr().out
+    said = "numbers could not be loaded, so a stand-in is used. It is not"
+    assert said in capsys.readouterr().out
     assert sources.or_standin("numbers", lambda: [3], lambda: [1]) == ("numbers", [3], False)
     with pytest.raises(OSError, match="No space left"):
         sources.or_standin("numbers", full, lambda: [1, 2])

@@ -101,7 +101,7 @@ def kernels_of(network):
 @pytest.fixture
 def critic_and_images():
     keras.utils.set_random_seed(1)
-    network = layers.dcgan_discriminator(8, noise=0.0, batch_norm=False)
+    network = layers.dcgan_discriminator((32, 16, 8), noise=0.0, batch_norm=False)
     for kernel in kernels_of(network):  # larger than N(0, .02), as after training
         kernel.assign(kernel * 5)
     return network, tf.random.stateless_normal((8, 28, 28, 1), (1, 2))

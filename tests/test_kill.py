@@ -11,7 +11,6 @@ import pytest
 from tests import processes, toy, train_page
 from tools import pages
 
-TRAINED = [n for n in pages.lessons() if n != "03_latent_space"]
 KILLED = pytest.mark.fault(
     "process killed (SIGKILL), anywhere in a round or in the midst of a save",
     "goes on; weights, pool, frames and history equal the straight run's, bit for bit",
@@ -82,7 +81,7 @@ def test_three_kills(tmp_path, record_property):
 
 @KILLED
 @pytest.mark.slow
-@pytest.mark.parametrize("lesson", TRAINED)
+@pytest.mark.parametrize("lesson", pages.trained())
 def test_kills(lesson, tmp_path, record_property, monkeypatch):
     monkeypatch.setenv("STANDIN", "always")
     met = check(functools.partial(train_page.train, lesson), tmp_path, 5, 16, lesson)

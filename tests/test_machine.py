@@ -110,7 +110,7 @@ def test_another_utils_gives_way_to_a_project_that_was_fetched(tmp_path):
 
 def test_another_backend_is_set_aside_in_a_sentence():
     code = "import os, utils\nprint(os.environ['KERAS_BACKEND'])"
-    sentence = "KERAS_BACKEND='jax' is set aside: the lessons run on TensorFlow."
+    sentence = "KERAS_BACKEND='jax' is ignored: the lessons run on TensorFlow."
     for backend, expected in ("jax", [sentence]), ("", []), ("tensorflow", []):
         _, said = in_python(code, ROOT, ROOT, KERAS_BACKEND=backend)
         assert said.splitlines() == [*expected, "tensorflow"]
@@ -137,7 +137,7 @@ def settings():
 def test_what_keras_json_has_otherwise_is_set_aside(name, value, settings, capsys):
     getattr(keras.config, f"set_{name}")(value)
     device.check_keras()
-    assert f"{name} {value!r} is set aside: the lessons have" in capsys.readouterr().out
+    assert f"{name} {value!r} is ignored: the lessons use" in capsys.readouterr().out
     assert getattr(keras.config, name)() == device.SETTINGS[name]
     device.check_keras()
     assert not capsys.readouterr().out
@@ -392,7 +392,7 @@ def test_a_preset_that_changes_within_a_page_is_set_aside(started, monkeypatch, 
     monkeypatch.setenv("PRESET", "long")
     assert runtime.pick(smoke=1, quick=2, long=3, paper=4) == 1
     said = capsys.readouterr().out
-    assert said == "PRESET=long is set aside: set it, then run all from runtime.start on.\n"
+    assert said == "PRESET=long is ignored. To use it, run all from runtime.start on.\n"
     assert runtime.facts()["preset"] == "smoke"
     assert not capsys.readouterr().out
     monkeypatch.setenv("PRESET", "long")
@@ -405,7 +405,7 @@ def test_a_run_stays_in_one_place_when_output_dir_changes(started, tmp_path, mon
     toy.fit(trainer, 1)
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "other"))
     toy.fit(trainer, 2)
-    assert f"OUTPUT_DIR={tmp_path / 'other'} is set aside" in capsys.readouterr().out
+    assert f"OUTPUT_DIR={tmp_path / 'other'} is ignored" in capsys.readouterr().out
     assert trainer.folder == tmp_path / "outputs/toy/smoke"
     assert [row["round"] for row in trainer.history] == [1, 2]
     assert not (tmp_path / "other").exists()

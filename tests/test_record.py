@@ -35,7 +35,7 @@ def finished(tmp_path_factory):
         patch.setenv("OUTPUT_DIR", str(home / "first"))
         project_at(home / "project", patch)
         trainer = toy.make()
-        toy.fit(trainer, 2, score=iter((1.0, 2.0)).__next__)
+        toy.fit(trainer, 2, score=iter((1.0, 2.0)).__next__, snapshots=[1, 2])
         records.write_record(trainer.folder)
     return trainer
 
@@ -72,7 +72,7 @@ def assert_close(a, b):
 def test_a_record_is_a_finished_run(recorded, capsys):
     trainer = toy.make()
     history = toy.fit(trainer, 2)
-    assert "Record of" in capsys.readouterr().out
+    assert "Opened the record of" in capsys.readouterr().out
     assert history == recorded.history
     for networks, kept in (
         (trainer.parts, recorded.parts),
@@ -105,6 +105,20 @@ def test_a_record_may_keep_the_averaged_networks_only(recorded, tmp_path):
     for network in again.averaged, again.best, again.parts:
         arrays = network["generator"].get_weights()
         assert_close(recorded.averaged["generator"].get_weights(), arrays)
+
+
+def test_a_record_keeps_the_snapshots_of_the_run(recorded):
+    """A file a round, of the averaged networks; the card names them, the sums hold them."""
+    folder = record.record_folder("toy")
+    names = ["snapshot-00001.npz", "snapshot-00002.npz"]
+    assert [path.name for path in sorted(folder.glob("snapshot*"))] == names
+    assert "after rounds 1, 2." in (folder / "README.md").read_text(encoding="utf-8")
+    with np.load(folder / names[1]) as file:
+        last = [file[f"averaged_generator/{i:03d}"] for i in range(len(file.files))]
+    assert_close(last, recorded.averaged["generator"].get_weights())
+    (folder / names[0]).write_bytes(b"another")
+    with pytest.raises(ValueError, match=r"snapshot-00001\.npz is damaged"):
+        record.load_state(folder)
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -163,7 +177,7 @@ def test_what_is_longer_than_the_record_is_trained(recorded, capsys):
     toy.fit(trainer, 3)
     out = capsys.readouterr().out
     assert "is not opened (changed: rounds 2 → 3)" in out
-    assert "Record of" not in out
+    assert "Opened the record of" not in out
     assert "3 rounds, 5 steps a round" in out
     assert len(trainer.history) == 3
 

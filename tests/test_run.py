@@ -47,11 +47,11 @@ def test_restart_sets_a_run_aside(monkeypatch, capsys):
     (first / "rounds").mkdir()
     monkeypatch.setenv("RESTART", "1")
     assert opened() == first
-    assert "the earlier run is now in outputs/toy/smoke-previous" in capsys.readouterr().out
+    assert "the earlier run was moved to outputs/toy/smoke-previous" in capsys.readouterr().out
     assert not (first / "rounds").exists()
     (first / "second").touch()
     assert opened() == first
-    assert "the earlier run is now in outputs/toy/smoke-previous-2" in capsys.readouterr().out
+    assert "the earlier run was moved to outputs/toy/smoke-previous-2" in capsys.readouterr().out
     assert (first.with_name("smoke-previous") / "rounds").exists()  # nothing is replaced
     assert (first.with_name("smoke-previous-2") / "second").exists()
     monkeypatch.setenv("RESTART", "0")

@@ -210,7 +210,7 @@ def test_a_finished_run_is_not_trained_again_but_more_rounds_are(capsys, monkeyp
     assert "Done, 2 of 2" in capsys.readouterr().out
     assert same(before, again.state.values())
     toy.fit(again, 3)
-    assert "Going on after round 2 of 3" in capsys.readouterr().out
+    assert "Continuing after round 2 of 3" in capsys.readouterr().out
     assert len(again.history) == 3
     assert len(list((again.folder / "rounds").glob("*.npz"))) == run.KEEP
     monkeypatch.setenv("RESTART", "1")
@@ -480,7 +480,7 @@ def test_a_damaged_round_is_named_and_the_one_before_is_used(tmp_path, monkeypat
     resumed = toy.make()
     toy.fit(resumed, 3)
     printed = capsys.readouterr().out
-    assert "Going on after round 1 of 3" in printed
+    assert "Continuing after round 1 of 3" in printed
     assert ("round-00002.npz is damaged" in printed) == (how != "missing")
     assert same(straight.state.values(), resumed.state.values())
 
@@ -682,7 +682,7 @@ def test_the_cells_of_an_interrupted_training_can_be_run_again(capsys):
     toy.fit(trainer, 3, [Interrupt(7)])
     again = training.Trainer("toy", trainer.step, {"SEED": 1}, {"generator": 0.9}, **trainer.parts)
     toy.fit(again, 3)
-    assert "Going on after round 1 of 3" in capsys.readouterr().out
+    assert "Continuing after round 1 of 3" in capsys.readouterr().out
     assert again.folder == trainer.folder
     straight = toy.make(lesson="straight")
     toy.fit(straight, 3)

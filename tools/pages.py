@@ -45,6 +45,11 @@ def lessons() -> list[str]:
     return sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 
 
+def trained() -> list[str]:
+    """Return the names of the lessons that train, in order."""
+    return [name for name in lessons() if "training.Trainer(" in str(Page(name).code)]
+
+
 class Page:
     """A page of a lesson or of its solutions, or a copy of one.
 

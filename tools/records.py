@@ -32,15 +32,18 @@ TERMS = {
     "BSDS500": "cite Arbeláez et al. 2011",
     "DIV2K": "research use: cite Agustsson and Timofte 2017",
 }
-TRAININGS = {"09_srgan": ("09_srresnet", "09_srgan")}  # of the pages that have several
+TRAININGS = {  # of the pages that have several
+    "01_gan": ("01_gan", "01_gan_collapse"),
+    "09_srgan": ("09_srresnet", "09_srgan"),
+}
 
 
 def write_record(folder: Path) -> Path:
     """Make a finished run the record of its lesson.
 
     Kept of its state: the networks that its Trainer names, in half precision, frames and
-    history. Left out: optimizers and random generators, and best weights that are the averaged
-    ones of the end, which stand for them.
+    history; beside it the snapshots, a file a round. Left out: optimizers and random generators,
+    and best weights that are the averaged ones of the end, which stand for them.
 
     Raises:
         ValueError: the run is not finished, or was trained on a stand-in.
@@ -63,6 +66,8 @@ def write_record(folder: Path) -> Path:
     np.savez_compressed(target / "state.npz", **kept)
     for name in ("run.json", "metrics.json"):
         shutil.copy(folder / name, target / name)
+    for path in run.snapshots(folder):
+        shutil.copy(path, target / f"snapshot-{path.name}")
     write_card(target)
     return target
 
@@ -88,11 +93,19 @@ def write_card(folder: Path) -> None:
         f"- Made by `make run LESSON={page} PRESET=long`, then `make record`.",
         f"- `state.npz` holds {', '.join(sorted(names))} in half "
         "precision, the history and the frames. `PRESET=long` on the unchanged lesson opens it.",
+        *_snapshots(folder),
         f"- Terms: the project's for the weights; for the data, {TERMS.get(data, 'its owner')}.\n",
         *_scores(told.get("scores", {})),
     ]
     (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    write_sums(folder, ("README.md", "state.npz", "run.json", "metrics.json"))
+    snapshots = sorted(path.name for path in folder.glob("snapshot-*.npz"))
+    write_sums(folder, ("README.md", "state.npz", "run.json", "metrics.json", *snapshots))
+
+
+def _snapshots(folder: Path) -> list[str]:
+    numbers = [int(path.stem[-5:]) for path in sorted(folder.glob("snapshot-*.npz"))]
+    told = ", ".join(str(number) for number in numbers)
+    return [f"- `snapshot-*.npz`: the averaged networks after rounds {told}."] if numbers else []
 
 
 def _scores(scores: dict) -> list[str]:

@@ -25,6 +25,7 @@ A file imports only files that stand above it:
 
 In topics/ lies what one or two lessons need; a topic imports the files above, no other topic:
     plane            a game whose best discriminator is known: lessons 01 and 04
+    ring             eight Gaussians, and how many a generator finds: lesson 04
     pairs            two kinds of photographs without pairs: lesson 07
     translations     photographs that become another kind, measured: lesson 07
     cyclegan         layers and image pool of CycleGAN: lesson 07
@@ -43,7 +44,7 @@ if hasattr(sys.stdout, "reconfigure"):  # a letter that a terminal lacks must en
     sys.stdout.reconfigure(errors="replace")
 
 if (backend := os.environ.get("KERAS_BACKEND")) not in (None, "", "tensorflow"):
-    print(f"KERAS_BACKEND={backend!r} is set aside: the lessons run on TensorFlow.")
+    print(f"KERAS_BACKEND={backend!r} is ignored: the lessons run on TensorFlow.")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 # Not "2": TensorFlow logs as errors what its graph optimizer merely could not make faster.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -62,7 +62,7 @@ def check_keras() -> None:
     for name, wanted in SETTINGS.items():
         found = getattr(keras.config, name)()
         if found != wanted:
-            print(f"Keras' {name} {found!r} is set aside: the lessons have {wanted!r}.")
+            print(f"Keras' {name} {found!r} is ignored: the lessons use {wanted!r}.")
             getattr(keras.config, f"set_{name}")(wanted)
 
 
@@ -93,7 +93,8 @@ def name() -> str:
     else:
         affinity = getattr(os, "sched_getaffinity", None)
         cores = len(affinity(0)) if affinity else os.cpu_count()
-        found = f"{cores} CPU cores, {'with' if has_bfloat16_units() else 'without'} bfloat16 units"
+        units = "with" if has_bfloat16_units() else "without"
+        found = f"{cores} CPU core{'s' * (cores > 1)}, {units} bfloat16 units"
     return found if replicas() == 1 else f"{replicas()} x {found}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -20,44 +21,51 @@ def summary(network: keras.Model) -> None:
     print(f"{'parameters':20}{network.count_params():>26,}")
 
 
-def dcgan_generator(latent_dim: int, width: int, batch_norm: bool = True) -> keras.Model:
+def dcgan_generator(
+    latent_dim: int, channels: Sequence[int], batch_norm: bool = True
+) -> keras.Model:
     """Build the generator of lesson 02: z (n, latent_dim) -> images (n, 28, 28, 1) in [-1, 1].
 
     Args:
         latent_dim: length of z.
-        width: channels next to the image; doubled at each step inwards.
+        channels: of the maps of 4 x 4, 8 x 8 and 16 x 16 pixels.
         batch_norm: False leaves batch normalisation out; biases take its place.
     """
+    first, *others = channels
+    bias = not batch_norm
     x = [
         layers.Input((latent_dim,)),
-        layers.Dense(64 * width, use_bias=not batch_norm, kernel_initializer=_normal(0.0)),
-        layers.Reshape((4, 4, 4 * width)),
+        layers.Dense(4 * 4 * first, use_bias=bias, kernel_initializer=_normal(0.0)),
+        layers.Reshape((4, 4, first)),
         *_normalised(layers.ReLU(), batch_norm),
     ]
-    for channels in 2 * width, width:
-        x += [layers.Conv2DTranspose(channels, use_bias=not batch_norm, **_stride_2())]
+    for number in others:
+        x += [layers.Conv2DTranspose(number, use_bias=bias, **_stride_2())]
         x += _normalised(layers.ReLU(), batch_norm)
     x += [layers.Conv2DTranspose(1, **_stride_2())]
     return keras.Sequential([*x, layers.Activation("tanh"), layers.Cropping2D(2)])
 
 
-def dcgan_discriminator(width: int, noise: float, batch_norm: bool = True) -> keras.Model:
+def dcgan_discriminator(
+    channels: Sequence[int], noise: float, batch_norm: bool = True
+) -> keras.Model:
     """Build the discriminator of lesson 02: images (n, 28, 28, 1) -> logits (n, 1).
 
     Args:
-        width: channels next to the image; doubled at each step inwards.
+        channels: as of `dcgan_generator`; here the last is the first, at 14 x 14 pixels.
         noise: standard deviation of the normal noise on its input, in training only
             (Arjovsky and Bottou 2017, section 3).
         batch_norm: False leaves batch normalisation out; biases take its place.
     """
+    first, *others = reversed(channels)
     x = [
         layers.Input((28, 28, 1)),
         layers.GaussianNoise(noise),
-        layers.Conv2D(width, **_stride_2()),
+        layers.Conv2D(first, **_stride_2()),
         layers.LeakyReLU(negative_slope=0.2),
     ]
-    for channels in 2 * width, 4 * width:
-        x += [layers.Conv2D(channels, use_bias=not batch_norm, **_stride_2())]
+    for number in others:
+        x += [layers.Conv2D(number, use_bias=not batch_norm, **_stride_2())]
         x += _normalised(layers.LeakyReLU(negative_slope=0.2), batch_norm)
     x += [layers.Flatten(), layers.Dense(1, kernel_initializer=_normal(0.0))]
     return keras.Sequential(x)

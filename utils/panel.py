@@ -331,8 +331,9 @@ class Panel(keras.callbacks.Callback):
         seconds = pace * left
         if seconds > LONG:
             device.say(
-                f"By its first {TIMED} steps, this training takes about {_clock(seconds)} more on "
-                "this device. Interrupt it when you like: its rounds are kept, and it goes on."
+                f"Judging by its first {TIMED} steps, this training takes about {_clock(seconds)} "
+                "more on this device. You can interrupt it: finished rounds are kept, and the next "
+                "run continues."
             )
 
     def _renew(self, step: int, ends_round: bool = False) -> None:

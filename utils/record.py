@@ -1,4 +1,4 @@
-"""Records: the finished runs that outputs/pretrained/ keeps, opened instead of training anew."""
+"""Records: the finished runs that outputs/pretrained/ keeps, opened instead of training again."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def opened(
         run.save_frame(folder, number, kept[name])
     run.write_history(folder, json.loads(str(kept["history"])))
     run.write_metrics(folder, told)
-    device.say(f"Record of {told['date']}.")
+    device.say(f"Opened the record of {told['date']}.")
     return own.of_record(kept) | {"history": kept["history"]}
 
 
@@ -91,7 +91,7 @@ def _changes(found: Identity, identity: Identity, first_update: FirstUpdate) -> 
         return changed
     if not fingerprint.same_update(found.get("first update", {}), first_update()):
         return [*changed, "what the first update does"]
-    device.say("These versions build the step in another way; its first update is the record's.")
+    device.say("These versions build the step differently, but its first update agrees.")
     return []
 
 

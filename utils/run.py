@@ -143,7 +143,8 @@ def find_folder(lesson: str, identity: dict[str, Any]) -> Path:
         return first
     changed = ", ".join(fingerprint.differences(found, identity))
     own = first.with_name(f"{first.name}-{fingerprint.digest(identity)[:8]}")
-    device.say(f"Not the run in {shown(first)} (changed: {changed}): this one is {shown(own)}.")
+    device.say(f"This is not the run in {shown(first)} (changed: {changed}).")
+    device.say(f"It is saved in {shown(own)}.")
     return own
 
 
@@ -159,11 +160,11 @@ def _prepare(folder: Path, identity: dict[str, Any]) -> None:
             raise OSError(f"{name} in it is a file, not a folder")
     file = folder / "run.json"
     if option("RESTART") == "1" and file.exists():
-        device.say(f"RESTART=1: the earlier run is now in {_set_aside(folder)}.")
+        device.say(f"RESTART=1: the earlier run was moved to {_set_aside(folder)}.")
     elif not _known(file) and any(folder.glob("rounds/round-*.npz")):
         device.say(
-            f"The rounds in {shown(folder)} are of an unknown run (run.json is missing or "
-            f"empty): they are now in {_set_aside(folder)}."
+            f"The rounds in {shown(folder)} belong to an unknown run (run.json is missing or "
+            f"empty), so they were moved to {_set_aside(folder)}."
         )
     found = _known(file)
     if not found:
@@ -216,7 +217,7 @@ def load_round(folder: Path) -> Values | None:
             with np.load(path, allow_pickle=False) as file:
                 return dict(file)
         except Exception as error:  # whatever a damaged archive raises
-            device.say(f"{shown(path)} is damaged ({error}): the round before is used.")
+            device.say(f"{shown(path)} is damaged ({error}), so the round before it is used.")
     if found:
         where = shown(folder)
         raise ValueError(f"No round in {where} can be read. Set RESTART=1 to set it aside.")
@@ -237,6 +238,11 @@ def save_snapshot(folder: Path, number: int, state: Values) -> None:
     kept = {name: half(v) for name, v in state.items() if name.startswith("averaged_")}
     path = folder / "snapshots" / f"{number:05d}.npz"
     write(path, lambda file: np.savez_compressed(file, **kept))
+
+
+def snapshots(folder: Path) -> list[Path]:
+    """Return the files of the rounds whose averaged networks were kept, in order."""
+    return sorted((folder / "snapshots").glob("[0-9]*.npz"))
 
 
 def half(value: np.ndarray) -> np.ndarray:
@@ -304,9 +310,10 @@ def announce(folder: Path, done: int, rounds: int, steps_per_round: int) -> None
     where = shown(folder)
     told = read_metrics(folder) if done else {}
     if done >= rounds:
-        device.say(f"Done, {done} of {rounds} rounds (RESTART=1 to train anew), in {where}.")
+        device.say(f"Done, {done} of {rounds} rounds, in {where}. RESTART=1 trains again.")
     else:
-        begin = f"Going on after round {done} of {rounds}" if done else f"{rounds} rounds"
+        going_on = f"Continuing after round {done} of {rounds}"
+        begin = going_on if done else f"Training {rounds} rounds"
         device.say(f"{begin}, {steps_per_round} steps a round, in {where}.")
     if told:
         device.say(f"Trained in {told['precision']} on {told['device']}, {told['date']}.")
@@ -344,4 +351,4 @@ def tell(error: BaseException, done: int, rounds: int, batch_size: int) -> None:
         ) from error
     if not isinstance(error, KeyboardInterrupt):
         raise error
-    device.say(f"Interrupted: {saved}. Run again to go on.")
+    device.say(f"Interrupted: {saved}. Run again to continue.")

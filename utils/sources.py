@@ -62,7 +62,7 @@ def or_standin(name: str, real: Callable[[], T], standin: Callable[[], T]) -> tu
                 raise FileNotFoundError(
                     f"{name} was not found and STANDIN=never. {error}"
                 ) from error
-            print(f"{name} could not be had, so a stand-in is used. {error}")
+            print(f"{name} could not be loaded, so a stand-in is used. {error}")
     return f"STAND-IN for {name}", standin(), True
 
 

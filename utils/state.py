@@ -80,7 +80,7 @@ class State:
             if name not in values or values[name].shape != tuple(variable.shape):
                 raise ValueError(
                     f"The saved values of {self.lesson} do not fit: {name} should be "
-                    f"{tuple(variable.shape)}. Set RESTART=1 to set them aside and train anew."
+                    f"{tuple(variable.shape)}. Set RESTART=1 to set them aside and train again."
                 )
         for name, variable in self.variables.items():
             variable.assign(values[name].astype(self.start[name].dtype))

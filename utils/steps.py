@@ -20,12 +20,13 @@ def gan_step(
     rng: tf.random.Generator,
     batch_size: int,
     latent_dim: int,
+    g_updates: int = 1,
     probability: Callable[[tf.Tensor], tf.Tensor] = tf.sigmoid,
 ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """Make the step of lesson 02: one update of D, one of G (Goodfellow et al. 2014, alg. 1).
+    """Make the step of lesson 02: an update of D, then of G (Goodfellow et al. 2014, alg. 1).
 
     Real and fake images pass D in batches of their own, as its batch normalisation wants,
-    and G's update draws a fresh z.
+    and each update of G draws a fresh z.
 
     Args:
         generator: (batch, latent_dim) -> images in [-1, 1].
@@ -37,6 +38,7 @@ def gan_step(
         rng: draws z from N(0, 1) for the whole batch (`device.generator`).
         batch_size: images a batch.
         latent_dim: length of z.
+        g_updates: updates of G for one of D.
         probability: turns logits into the D(x) that is reported.
 
     Returns:
@@ -56,11 +58,13 @@ def gan_step(
         d_real = tf.reduce_mean(probability(real_logits))
         d_fake = tf.reduce_mean(probability(fake_logits))
 
-        z = device.part(rng.normal((batch_size, latent_dim)))
-        with tf.GradientTape() as g_tape:
-            g_loss = generator_loss(discriminator(generator(z, training=True), training=True))
-        gradients = g_tape.gradient(g_loss, generator.trainable_variables)
-        g_optimizer.apply(gradients, generator.trainable_variables)
+        for _ in range(g_updates):
+            z = device.part(rng.normal((batch_size, latent_dim)))
+            with tf.GradientTape() as g_tape:
+                fake = generator(z, training=True)
+                g_loss = generator_loss(discriminator(fake, training=True))
+            gradients = g_tape.gradient(g_loss, generator.trainable_variables)
+            g_optimizer.apply(gradients, generator.trainable_variables)
         return {"d_loss": d_loss, "g_loss": g_loss, "d_real": d_real, "d_fake": d_fake}
 
     return train_step

@@ -1,0 +1,309 @@
+"""Draw what flows where in a lesson: notebooks/drawings/NN.png.
+
+    python -m tools.drawings
+
+Places and sizes are in pixels of the page, as in `tools.sketch`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from tools.sketch import (
+    DARK,
+    FAKE,
+    JUDGE,
+    PALE,
+    RANDOM,
+    REAL,
+    STROKES,
+    Pair,
+    arrow,
+    box,
+    digit,
+    label,
+    maps,
+    numbers,
+    picture,
+    sheet,
+    write,
+)
+from utils.options import ROOT
+
+FOLDER = ROOT / "notebooks" / "drawings"
+CHANNELS = 128, 64, 16  # of lesson 02, from the maps of 4 x 4 pixels on
+
+
+def game() -> Axes:
+    """Lesson 01: who sees what, and which loss updates whom."""
+    axes = sheet(440)
+    label(axes, (34, 82), "z")
+    numbers(axes, (34, 145), 100, RANDOM[0, :12])
+    label(axes, (40, 222), "random\nnumbers")
+    box(axes, (152, 145), (116, 190), "generator\nG", FAKE, 13)
+    picture(axes, (305, 165), 76, digit(STROKES[3], grain=0.5))
+    label(axes, (305, 217), "fake image G(z)", FAKE)
+    picture(axes, (305, 292), 76, digit(STROKES[7]), REAL)
+    label(axes, (305, 344), "real image x", REAL)
+    box(axes, (475, 195), (144, 290), "discriminator\nD", JUDGE, 13)
+    box(axes, (668, 165), (100, 34), "D(G(z))", FAKE, 12)
+    box(axes, (668, 292), (100, 34), "D(x)", REAL, 12)
+    label(axes, (666, 228), "D's answer:\nthe probability that\nthe image is real")
+    arrow(axes, (46, 145), (92, 145))
+    for start, end in (212, 265), (346, 401), (549, 616):
+        arrow(axes, (start, 165), (end, 165), colour=FAKE)
+    for start, end in (346, 401), (549, 616):
+        arrow(axes, (start, 292), (end, 292), colour=REAL)
+    box(axes, (668, 80), (100, 34), "loss of G", FAKE)
+    box(axes, (668, 375), (100, 34), "loss of D", JUDGE)
+    arrow(axes, (668, 147), (668, 99), colour=FAKE)
+    arrow(axes, (668, 310), (668, 356), colour=JUDGE)
+    arrow(axes, (719, 165), (748, 165), (748, 375), (720, 375), colour=JUDGE)
+    arrow(axes, (617, 80), (212, 80), colour=FAKE, dashed=True)
+    arrow(axes, (617, 375), (475, 375), (475, 342), colour=JUDGE, dashed=True)
+    label(axes, (306, 42), "passes back through D,\nbut updates G only", FAKE)
+    label(axes, (546, 393), "updates D only", JUDGE)
+    label(
+        axes, (20, 395), "Solid: what is computed.  Dashed: gradients, which flow back.", at="left"
+    )
+    label(axes, (20, 420), "D wants D(x) = 1 and D(G(z)) = 0.  G wants D(G(z)) = 1.", at="left")
+    return axes
+
+
+def layer(axes: Axes, x: float, top: float, shape: Pair, colour: str, *tags: str) -> None:
+    """Draw a layer's maps, their size, and what they pass through."""
+    size, channels = shape
+    maps(axes, (x, top + 98), size, channels, colour)
+    label(axes, (x, top + 162), f"{size} × {size} × {channels}", colour)
+    for row, tag in enumerate(tags):
+        box(axes, (x, top + 188 + 27 * row), (94, 23), tag)
+
+
+def step(axes: Axes, top: float, name: str, *ends: Pair) -> None:
+    """Draw arrows from x to x, each with what is done."""
+    for start, end in ends:
+        arrow(axes, (start, top + 98), (end, top + 98))
+        label(axes, ((start + end) / 2, top + 34), name)
+
+
+def dcgan_generator(axes: Axes, top: float) -> None:
+    """Draw the upper half of lesson 02's drawing."""
+    title = "Generator G: each transposed convolution doubles the size of the maps"
+    label(axes, (12, top), title, FAKE, 12, "left")
+    numbers(axes, (44, top + 98), 94, RANDOM[0])
+    label(axes, (12, top + 171), "z:\n32 numbers", FAKE, at="left")
+    for x, size, channels in zip((165, 290, 413), (4, 8, 16), CHANNELS, strict=True):
+        layer(axes, x, top, (size, channels), FAKE, "batch norm", "ReLU")
+    layer(axes, 555, top, (32, 1), FAKE, "tanh")
+    picture(axes, (702, top + 98), 76, digit(STROKES[3]))
+    label(axes, (702, top + 162), "28 × 28 × 1", FAKE)
+    label(axes, (702, top + 34), "fake\nimage", FAKE)
+    step(axes, top, "dense,\nreshape", (57, 130))
+    step(axes, top, "transposed\nconvolution", (200, 258), (322, 380), (445, 507))
+    step(axes, top, "crop", (605, 658))
+
+
+def dcgan_discriminator(axes: Axes, top: float) -> None:
+    """Draw the lower half of lesson 02's drawing."""
+    title = "Discriminator D: each convolution halves the size of the maps"
+    label(axes, (12, top), title, JUDGE, 12, "left")
+    label(axes, (56, top + 34), "real or\nfake", JUDGE)
+    picture(axes, (56, top + 98), 76, digit(STROKES[7]), JUDGE)
+    label(axes, (56, top + 162), "28 × 28 × 1", JUDGE)
+    box(axes, (56, top + 201), (94, 50), "noise,\nin training")
+    layer(axes, 212, top, (14, CHANNELS[2]), JUDGE, "LeakyReLU")
+    layer(axes, 338, top, (7, CHANNELS[1]), JUDGE, "batch norm", "LeakyReLU")
+    layer(axes, 464, top, (4, CHANNELS[0]), JUDGE, "batch norm", "LeakyReLU")
+    for x, name, meaning in (594, "logit", "any number"), (708, "D(x)", "probability"):
+        box(axes, (x, top + 98), (58, 40), name, JUDGE)
+        label(axes, (x, top + 162), meaning, JUDGE)
+    step(axes, top, "convolution,\nstride 2", (99, 184), (240, 308), (366, 430))
+    step(axes, top, "flatten,\ndense", (498, 563))
+    step(axes, top, "sigmoid", (625, 677))
+
+
+def dcgan() -> Axes:
+    """Lesson 02: the two networks, layer by layer."""
+    axes = sheet(528)
+    dcgan_generator(axes, 22)
+    axes.axhline(266, color=PALE, linewidth=0.8)
+    dcgan_discriminator(axes, 292)
+    return axes
+
+
+def sphere(axes: Axes, x: float, y: float, radius: float) -> None:
+    """Draw random z near a circle, a walk along it and a straight line."""
+    chance = np.random.default_rng(2)
+    around = chance.uniform(0, 2 * np.pi, 120)
+    away = radius * chance.normal(1, 0.05, 120)
+    axes.scatter(x + away * np.cos(around), y + away * np.sin(around), 5, PALE)
+    arc = np.radians(np.linspace(125, 0, 61))
+    walk = np.stack([x + radius * np.cos(arc), y - radius * np.sin(arc)])
+    axes.plot(*walk, FAKE, linewidth=2)
+    axes.plot(*walk[:, [0, -1]], PALE, linestyle="--")
+    axes.scatter(*walk[:, ::15], 45, FAKE, zorder=5)
+    label(axes, (walk[0, 0] - 18, walk[1, 0] - 16), "$z_0$", FAKE, 15)
+    label(axes, (walk[0, -1] + 26, walk[1, -1]), "$z_1$", FAKE, 15)
+    text = "A straight line\nleaves the sphere.\nHardly any random\nz lies inside."
+    label(axes, (x - 8, y + 40), text)
+
+
+def arithmetic(axes: Axes, y: float) -> None:
+    """Draw slanted a - upright a + upright b, computed with z."""
+    label(axes, (12, y - 72), "Arithmetic with z", DARK, 15, "left")
+    terms = ("slanted a", 1, 0.45), ("upright a", 1, 0), ("upright b", 3, 0)
+    for number, (name, k, slant) in enumerate(terms):
+        x = 50 + 150 * number
+        picture(axes, (x, y), 70, digit(STROKES[k], slant))
+        numbers(axes, (x + 52, y), 70, RANDOM[number])
+        label(axes, (x, y + 50), name, FAKE)
+        label(axes, (x + 88, y), "−+="[number], DARK, 18)
+    numbers(axes, (470, y), 70, RANDOM[0] - RANDOM[1] + RANDOM[2])
+    arrow(axes, (484, y), (526, y), colour=FAKE)
+    box(axes, (560, y), (60, 60), "G", FAKE, 14)
+    arrow(axes, (594, y), (640, y), colour=FAKE)
+    picture(axes, (680, y), 70, digit(STROKES[3], 0.45))
+    label(axes, (680, y + 50), "slanted b?", FAKE)
+    text = "Each of the first three columns is the mean z of several samples. No pixels are added."
+    label(axes, (12, y + 82), text, at="left")
+
+
+def latent_space() -> Axes:
+    """Lesson 03: a walk on the sphere of all z, and arithmetic with z."""
+    axes = sheet(490)
+    label(axes, (12, 22), "A walk from $z_0$ to $z_1$", DARK, 15, "left")
+    sphere(axes, 140, 170, 105)
+    label(axes, (232, 75), "The walk follows\nthe sphere.", FAKE, at="left")
+    arrow(axes, (295, 170), (345, 170), colour=FAKE)
+    box(axes, (380, 170), (60, 60), "G", FAKE, 14)
+    arrow(axes, (414, 170), (450, 170), colour=FAKE)
+    for number, part in enumerate(np.linspace(0, 1, 5)):
+        stroke = (1 - part) * np.array(STROKES[0]) + part * np.array(STROKES[6])
+        picture(axes, (482 + 60 * number, 170), 52, digit(stroke))
+    label(axes, (482, 216), "$G(z_0)$", FAKE, 15)
+    label(axes, (722, 216), "$G(z_1)$", FAKE, 15)
+    label(axes, (602, 114), "G draws an image\nfor each point of the walk.", FAKE)
+    axes.axhline(298, color=PALE, linewidth=0.8)
+    arithmetic(axes, 394)
+    return axes
+
+
+def loss_of_g(axes: Axes, x: np.ndarray, height: np.ndarray, pulls: dict[int, float]) -> None:
+    """Draw G's loss over D's answer, with fakes on it and how far each is pulled.
+
+    Args:
+        x: (n,) where the answers lie.
+        height: (n,) the loss in pixels.
+        pulls: index of a fake -> length of its arrow, negative to the left.
+    """
+    y = 272 - height
+    axes.plot(x, y, FAKE, linewidth=2)
+    arrow(axes, (x[0], 272), (x[-1] + 8, 272))
+    label(axes, (x[0] + 14, y[0] - 4), "loss of G", FAKE, at="left")
+    for i, pull in pulls.items():
+        axes.scatter(x[i], y[i], 80, FAKE, edgecolor="white", zorder=6)
+        if pull:
+            arrow(axes, (x[i], y[i]), (x[i] + pull, y[i]), colour=FAKE)
+
+
+def cross_entropy(axes: Axes) -> None:
+    """Draw the left half of lesson 04's drawing; the answer 0 lies at x = 185."""
+    label(axes, (20, 24), "Cross-entropy: on which side?", DARK, 13, "left")
+    answers = np.linspace(-4, 5, 91)
+    height = 40 * np.log1p(np.exp(-answers))
+    loss_of_g(axes, 185 + 36 * answers, height, {15: 70, 45: 29, 80: 0})
+    axes.plot((185, 185), (84, 278), PALE, linestyle="--")
+    label(axes, (185, 68), "boundary: probability 0.5")
+    label(axes, (140, 152), "strong pull", FAKE)
+    label(axes, (236, 232), "weak pull", FAKE)
+    label(axes, (320, 252), "almost no pull", FAKE)
+    label(axes, (185, 290), "0")
+    label(axes, (368, 290), "D's answer (a logit)", at="right")
+    arrow(axes, (180, 360), (40, 360), colour=FAKE)
+    arrow(axes, (190, 360), (330, 360), colour=REAL)
+    label(axes, (110, 378), "fakes: to the left", FAKE)
+    label(axes, (260, 378), "real: to the right", REAL)
+    label(axes, (20, 430), "A fake far beyond the boundary gets\nalmost no gradient.", at="left")
+
+
+def least_squares(axes: Axes) -> None:
+    """Draw the right half of lesson 04's drawing; a lies at x = 475, b and c at 570."""
+    label(axes, (400, 24), "Least squares: how far from c?", DARK, 13, "left")
+    answers = np.linspace(-0.7, 2.7, 86)
+    loss_of_g(axes, 475 + 95 * answers, 55 * (answers - 1) ** 2, {10: 80, 30: 31, 75: -80})
+    axes.plot((570, 570), (84, 278), PALE, linestyle="--")
+    label(axes, (570, 68), "target of G: c = 1")
+    label(axes, (505, 165), "pull", FAKE)
+    label(axes, (650, 164), "pulled back", FAKE)
+    label(axes, (475, 290), "0")
+    label(axes, (570, 290), "1")
+    label(axes, (740, 290), "D's answer", at="right")
+    for x, colour in (475, FAKE), (570, REAL):
+        axes.scatter(x, 360, 60, colour)
+        arrow(axes, (x - 40, 360), (x - 8, 360), colour=colour)
+        arrow(axes, (x + 40, 360), (x + 8, 360), colour=colour)
+    label(axes, (468, 378), "fakes: a = 0", FAKE)
+    label(axes, (580, 378), "real: b = 1", REAL)
+    label(axes, (400, 430), "A fake far beyond the target c\nis pulled back to it.", at="left")
+
+
+def losses() -> Axes:
+    """Lesson 04: which fakes the two losses of G pull on."""
+    axes = sheet(460)
+    axes.axvline(385, color=PALE, linewidth=0.8)
+    for x in 20, 400:
+        label(axes, (x, 330), "Where D wants its answers to be:", at="left")
+    cross_entropy(axes)
+    least_squares(axes)
+    return axes
+
+
+def pooled(axes: Axes, x: float, channels: int) -> None:
+    """Draw how max pooling shrinks a layer's maps, which go into the features."""
+    arrow(axes, (x, 219), (x, 268), colour=JUDGE)
+    label(axes, (x + 6, 238), "max pooling", JUDGE, at="left")
+    maps(axes, (x, 300), 2, channels, REAL, scale=8)
+    label(axes, (x, 334), f"2 × 2 × {channels}", REAL)
+    arrow(axes, (x, 346), (x, 368), (565, 368), (565, 342), colour=REAL)
+
+
+def features() -> Axes:
+    """Lesson 12: from what D has learned to a digit."""
+    axes = sheet(430)
+    picture(axes, (58, 130), 84, digit(STROKES[7]), REAL)
+    label(axes, (58, 196), "real image\n28 × 28 × 1", REAL)
+    box(axes, (325, 120), (370, 196), "", JUDGE)
+    text = "D of lesson 02: three convolution layers,\nfrozen (their weights do not change)"
+    label(axes, (325, 48), text, JUDGE)
+    for x, size, channels in zip((205, 325, 448), (14, 7, 4), CHANNELS[::-1], strict=True):
+        maps(axes, (x, 130), size, channels, JUDGE)
+        label(axes, (x, 184), f"{size} × {size} × {channels}", JUDGE)
+        pooled(axes, x, channels)
+    for start, end in (102, 177), (234, 296), (354, 414):
+        arrow(axes, (start, 130), (end, 130), colour=JUDGE)
+    numbers(axes, (565, 270), 134, RANDOM[1])
+    label(axes, (565, 182), f"{4 * sum(CHANNELS)} features", REAL)
+    arrow(axes, (577, 270), (608, 270))
+    box(axes, (650, 270), (80, 60), "linear\nSVM", DARK, 12)
+    arrow(axes, (691, 270), (717, 270))
+    label(axes, (732, 270), "7", DARK, 22)
+    label(axes, (732, 238), "digit")
+    label(axes, (380, 405), "Only the SVM is trained with labels. D was trained without labels.")
+    return axes
+
+
+DRAWINGS = {"01": game, "02": dcgan, "03": latent_space, "04": losses, "12": features}
+
+
+def main() -> None:
+    """Write all drawings."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, draw in DRAWINGS.items():
+        path = FOLDER / f"{name}.png"
+        write(draw(), path)
+        print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
