@@ -95,7 +95,7 @@ def test_rounds_of_an_unknown_run_are_never_continued(folder, how, restart, monk
     assert opened() == folder
     assert run.load_round(folder) is None
     assert run.load_round(folder.with_name("smoke-previous")) is not None
-    assert "now in outputs/toy/smoke-previous." in capsys.readouterr().out
+    assert "moved to outputs/toy/smoke-previous." in capsys.readouterr().out
     monkeypatch.setenv("RESTART", "0")
     assert opened() == folder
 
