@@ -14,7 +14,7 @@ from utils.topics import export
 
 # Of the page's size, then a batch of another size, where the network leaves it free.
 SHAPES = {
-    "02_dcgan": ((1, 100), (2, 100)),
+    "02_dcgan": ((1, 32), (2, 32)),
     "07_cyclegan": ((1, 128, 128, 3), (2, 128, 128, 3)),
     "09_srgan": ((1, 24, 24, 3), (2, 20, 28, 3)),
 }

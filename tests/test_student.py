@@ -82,7 +82,7 @@ def test_what_is_wrong_is_said(page, capsys):
         raise NotImplementedError("write it")
 
     def of_generator_only(real):
-        z = page["rng"].normal((8, 100))
+        z = page["rng"].normal((8, page["LATENT_DIM"]))
         with tf.GradientTape() as tape:
             logits = page["discriminator"](page["generator"](z, training=True), training=True)
             loss = page["generator_loss"](logits)
