@@ -83,6 +83,8 @@ def test_the_constants_are_those_of_lesson_02(preset, monkeypatch):
     found, expected = (pages.Page(name).definitions("SEED") for name in ("04_lsgan", "02_dcgan"))
     for name in SHARED:
         assert getattr(found, name) == getattr(expected, name), name
+    ours, theirs = (page.adam(100).get_config() | {"name": ""} for page in (found, expected))
+    assert ours == theirs
 
 
 def test_the_training_is_planned_as_in_lesson_02():

@@ -84,6 +84,7 @@ def write_card(folder: Path) -> None:
     page = next((p for p, names in TRAININGS.items() if lesson in names), lesson)
     with np.load(folder / "state.npz", allow_pickle=False) as file:
         names = {key.split("/")[0] for key in file.files if "/" in key} - {"frame"}
+    snapshots = sorted(path.name for path in folder.glob("snapshot-*.npz"))
     versions = ", ".join(f"{k} {v}" for k, v in told["versions"].items() if k != "system")
     lines = [
         f"# Weights of lesson {lesson}\n",
@@ -93,19 +94,19 @@ def write_card(folder: Path) -> None:
         f"- Made by `make run LESSON={page} PRESET=long`, then `make record`.",
         f"- `state.npz` holds {', '.join(sorted(names))} in half "
         "precision, the history and the frames. `PRESET=long` on the unchanged lesson opens it.",
-        *_snapshots(folder),
+        *_told(snapshots),
         f"- Terms: the project's for the weights; for the data, {TERMS.get(data, 'its owner')}.\n",
         *_scores(told.get("scores", {})),
     ]
     (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    snapshots = sorted(path.name for path in folder.glob("snapshot-*.npz"))
     write_sums(folder, ("README.md", "state.npz", "run.json", "metrics.json", *snapshots))
 
 
-def _snapshots(folder: Path) -> list[str]:
-    numbers = [int(path.stem[-5:]) for path in sorted(folder.glob("snapshot-*.npz"))]
-    told = ", ".join(str(number) for number in numbers)
-    return [f"- `snapshot-*.npz`: the averaged networks after rounds {told}."] if numbers else []
+def _told(snapshots: Sequence[str]) -> list[str]:
+    """Return the line of a card on snapshots, none where there are none."""
+    numbers = ", ".join(str(int(name[len("snapshot-") : -len(".npz")])) for name in snapshots)
+    line = f"- `snapshot-*.npz`: the averaged networks after rounds {numbers}."
+    return [line] if snapshots else []
 
 
 def _scores(scores: dict) -> list[str]:

@@ -22,7 +22,11 @@ WIDTH = 760
 DETAIL = 2  # pixels of the file for one of the page
 COLOURS = 256  # of a file: no more make it small
 TEXT = 10  # points: capitals are ten pixels high
-FAKE, REAL, JUDGE, DARK, PALE = "#d95f02", "#1f77b4", "#6a3d9a", "#333333", "#8c8c8c"
+FAKE = "#d95f02"
+REAL = "#1f77b4"
+JUDGE = "#6a3d9a"
+DARK = "#333333"
+PALE = "#8c8c8c"
 RANDOM = np.random.default_rng(3).normal(0, 0.8, (3, 32))
 # Points on the stroke of a digit, as many for each, in an image of 28 x 28 pixels.
 STROKES = {
@@ -107,7 +111,10 @@ def arrow(axes: Axes, *places: Pair, colour: str = DARK, dashed: bool = False) -
 def picture(axes: Axes, place: Pair, side: float, image: np.ndarray, colour: str = FAKE) -> None:
     """Draw a grey image in [0, 1], white on black, with a frame."""
     x, y = place
-    left, right, low, high = x - side / 2, x + side / 2, y + side / 2, y - side / 2
+    left = x - side / 2
+    right = x + side / 2
+    low = y + side / 2
+    high = y - side / 2
     axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=(left, right, low, high), aspect="auto")
     corners = [(left, low), (right, low), (right, high), (left, high)]
     axes.add_patch(Polygon(corners, fill=False, edgecolor=colour, linewidth=2))
@@ -128,7 +135,8 @@ def maps(
     """Draw a stack of maps to scale: `size` pixels square, as deep as it has channels."""
     side = size * scale
     deep = np.array([0.36, -0.22]) * channels
-    right, down = np.array([side, 0]), np.array([0, side])
+    right = np.array([side, 0])
+    down = np.array([0, side])
     corner = np.array(place) - side / 2 - deep / 2
     faces = (
         (corner, right, down, 0.3),

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from utils import device
+from utils import device, steps
 
 MODES = 8
 RADIUS = 2.0
@@ -38,16 +38,19 @@ class Run(NamedTuple):
     points: np.ndarray
 
 
-class Players(NamedTuple):
-    """The two networks, what trains them, and what they are told; see `play`."""
+class Drawn:
+    """Hands out what is drawn already, in order, where a step asks for random numbers.
 
-    generator: keras.Model
-    discriminator: keras.Model
-    g_optimizer: keras.optimizers.Optimizer
-    d_optimizer: keras.optimizers.Optimizer
-    generator_loss: Callable[[tf.Tensor], tf.Tensor]
-    discriminator_loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-    seed: int
+    Args:
+        numbers: (count, ...), an entry for each time it is asked.
+    """
+
+    def __init__(self, numbers: tf.Tensor) -> None:
+        self.left = iter(tf.unstack(numbers))
+
+    def normal(self, shape: tuple[int, int]) -> tf.Tensor:
+        """Return the next entry."""
+        return next(self.left)
 
 
 def play(
@@ -73,12 +76,13 @@ def play(
     g_optimizer.build(generator.trainable_variables)
     d_optimizer.build(discriminator.trainable_variables)
     trained = generator, discriminator, g_optimizer, d_optimizer
-    players = Players(*trained, generator_loss, discriminator_loss, seed)
+    losses = generator_loss, discriminator_loss
 
     @tf.function  # without XLA, whose products inside a loop are ten times as slow on a CPU
     def train(first: tf.Tensor, after: tf.Tensor) -> None:
         for step in tf.range(first, after):
-            _update(players, step)
+            real, z = batch(seed, step)
+            steps.gan_step(*trained, *losses, Drawn(z), BATCH, LATENT_DIM)(real)
 
     z = tf.random.stateless_normal((COUNTED, LATENT_DIM), (seed, -1), alg="philox")
     run = Run([], [], np.empty((TENTHS, COUNTED, 2), "float32"))
@@ -148,20 +152,3 @@ def film(rows: dict[str, Sequence], heads: Sequence[str]) -> None:
     for axes, head in zip(figure.axes, heads, strict=False):
         axes.set_title(head, fontsize=9)
     plt.show()
-
-
-def _update(players: Players, step: tf.Tensor) -> None:
-    """Update D, then G, with the points and z of this step."""
-    real, z = batch(players.seed, step)
-    fake = players.generator(z[0], training=True)
-    with tf.GradientTape() as tape:
-        real_logits = players.discriminator(real, training=True)
-        fake_logits = players.discriminator(fake, training=True)
-        loss = players.discriminator_loss(real_logits, fake_logits)
-    variables = players.discriminator.trainable_variables
-    players.d_optimizer.apply(tape.gradient(loss, variables), variables)
-    with tf.GradientTape() as tape:
-        fake = players.generator(z[1], training=True)
-        loss = players.generator_loss(players.discriminator(fake, training=True))
-    variables = players.generator.trainable_variables
-    players.g_optimizer.apply(tape.gradient(loss, variables), variables)
