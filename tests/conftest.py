@@ -3,6 +3,7 @@
 import collections
 import functools
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -83,6 +84,14 @@ def _own_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "outputs"))
     monkeypatch.setenv("PRESET", "smoke")
     runtime._started.clear()
+
+
+@pytest.fixture
+def empty_cache():
+    cache = Path(KERAS_HOME) / "datasets"
+    shutil.rmtree(cache, ignore_errors=True)
+    yield cache
+    shutil.rmtree(cache, ignore_errors=True)
 
 
 @pytest.fixture

@@ -5,14 +5,12 @@ import errno
 import functools
 import http.server
 import os
-import shutil
 import socketserver
 import subprocess
 import sys
 import threading
 import time
 import urllib.error
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,14 +44,6 @@ def tiny_mnist(monkeypatch, tmp_path):
     hashes = {name: sources.sha256(array) for name, array in arrays.items()}
     monkeypatch.setattr(datasets, "MNIST_HASHES", hashes)
     return path
-
-
-@pytest.fixture
-def empty_cache():
-    cache = Path(KERAS_HOME) / "datasets"
-    shutil.rmtree(cache, ignore_errors=True)
-    yield cache
-    shutil.rmtree(cache, ignore_errors=True)
 
 
 @pytest.fixture

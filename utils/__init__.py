@@ -23,7 +23,8 @@ A file imports only files that stand above it:
     panel        the live panel, curves, the health of a run
     training     Trainer: the loop
 
-In topics/ lies what one or two lessons need; a topic imports the files above, no other topic:
+In topics/ lies what one or two lessons need; a topic, a file or a folder,
+imports the files above, no other topic:
     plane            a game whose best discriminator is known: lessons 01 and 04
     ring             eight Gaussians, and how many a generator finds: lesson 04
     pairs            two kinds of photographs without pairs: lesson 07
@@ -34,6 +35,7 @@ In topics/ lies what one or two lessons need; a topic imports the files above, n
     upscaling        layers that make images larger: lesson 09
     convolution      the last layer of networks that make photographs: 07 and 09
     features         networks trained on ImageNet, to compare photographs in: 07 and 09
+    faces            faces with labels, drawn ones, and their judges: lessons 07, 08, 10 and 11
     export           a network as files for other programs: 07 and 09
 """
 

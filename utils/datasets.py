@@ -258,8 +258,9 @@ class ImageData(Dataset):
 
     Attributes:
         images: uint8, (n, height, width, channels), 0 to 255.
-        labels: int64, (n,), numbers of `classes`.
-        classes: their names.
+        labels: int64, (n,), numbers of `classes`; or float32, (n, classes), 1 where an image has
+            an attribute and else 0, when it can have several.
+        classes: names of the classes or attributes.
         split: which part of the data it is.
         with_labels: a batch is (images, labels) instead of the images alone.
     """
@@ -276,7 +277,8 @@ class ImageData(Dataset):
         n = len(self.images)
         if self.batch_size > n:
             raise ValueError(f"batch_size={self.batch_size}: {self.name} has {n} images.")
-        if self.labels.shape != (n,) or self.labels.dtype.kind not in "iu":
+        shape = (n, len(self.classes)) if self.labels.dtype.kind == "f" else (n,)
+        if self.labels.shape != shape or self.labels.dtype.kind not in "iuf":
             raise ValueError(
                 f"{self.name} has {self.labels.dtype} labels of shape {self.labels.shape} for {n} "
                 f"images. Take whole numbers of shape ({n},), a class each."

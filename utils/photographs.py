@@ -7,9 +7,9 @@ import io
 import math
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -110,6 +110,8 @@ def load(
     size: int | tuple[int, int],
     inside: Sequence[str] = (),
     grey: bool = False,
+    part: tuple[float, float, float, float] = (0, 0, 1, 1),
+    only: Container[str] | None = None,
 ) -> Decoded:
     """Decode all images, resized to one size, and name those that cannot be used.
 
@@ -119,6 +121,9 @@ def load(
             image is not kept, as in CycleGAN's own code.
         inside: names of folders; images that lie directly in one of them count, else all.
         grey: one channel, their luma, instead of three.
+        part: what is cut out of each image first: left, upper, right and lower edge, as shares
+            of its width and height.
+        only: names of files, without their folders, that count; else all.
 
     Returns:
         uint8, (n, height, width, 3 or 1), in a temporary file, so that it takes no memory.
@@ -130,12 +135,16 @@ def load(
     height, width = sides(size=size)
 
     def prepare(image: Image.Image) -> Image.Image:
-        resized = image.resize((width, height), Image.Resampling.BICUBIC)
+        edges = [share * side for share, side in zip(part, 2 * image.size, strict=True)]
+        resized = image.resize((width, height), Image.Resampling.BICUBIC, edges)
         return resized.convert("L") if grey else resized
 
     source = expanded(source)
     where = source / " or ".join(inside)
-    pixels, files = _stored(_prepared(archives.find(source, inside), prepare, where))
+    found = archives.find(source, inside)
+    if only is not None:
+        found = {name: read for name, read in found.items() if PurePosixPath(name).name in only}
+    pixels, files = _stored(_prepared(found, prepare, where))
     images = pixels.reshape(len(files), *files[0].shape).view(Decoded)
     images.names = tuple(file.name for file in files)
     images.files = hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
