@@ -35,8 +35,8 @@ def picture(number, scale=1):
 
 
 def signs(number):
-    """Return labels of a face, -1 or 1: attribute k is the bit k % 7 of number + k."""
-    return [1 if (number + k) >> (k % 7) & 1 else -1 for k in range(40)]
+    """Return labels of a face, -1 or 1: attribute k is the bit k % 3 of number + k."""
+    return [1 if (number + k) >> (k % 3) & 1 else -1 for k in range(40)]
 
 
 def lists(csv=False):
@@ -402,3 +402,15 @@ def test_what_is_said_of_a_judge_is_measured(name, monkeypatch):
 
 def test_sums_are_of_these_files():
     sources.check_sums(judges.FOLDER)
+
+
+def test_faces_with_an_attribute_and_without(data_dir):
+    folder(data_dir / "celeba", lists())
+    data = faces.celeba(16, 2, attributes=("Young", "Bangs"))
+    some, others = data.only("Bangs"), data.only("Bangs", has=False)
+    assert some.has("Bangs").all()
+    assert not others.has("Bangs").any()
+    assert sorted([*some.numbers, *others.numbers]) == data.numbers.tolist()
+    assert some.name == "CelebA, Bangs"
+    assert others.name == "CelebA, not Bangs"
+    assert some.identity() != others.identity()

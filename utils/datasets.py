@@ -144,8 +144,9 @@ def known_by(value: Any) -> Any:
         files = getattr(value, "files", "")
         known = {"files": files} if files else {"values": sources.sha256(np.asarray(value))}
         return known | {"shape": list(value.shape), "dtype": str(value.dtype)}
-    if isinstance(value, np.generic):
-        return value.item()
+    if isinstance(value, Dataset):
+        return value.identity()
+    value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, list | tuple):
         found = [known_by(item) for item in value]
         text = json.dumps(found)
@@ -231,8 +232,7 @@ def _let_calls_end() -> None:
     """
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        now = time.monotonic()
-        if all(now - since > REST for since in list(_at_rest_since.values())):
+        if all(time.monotonic() - since > REST for since in list(_at_rest_since.values())):
             return
         time.sleep(0.01)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,6 +58,17 @@ class FaceData(datasets.ImageData):
         """
         one_of(self.classes, attribute=attribute)
         return self.labels[:, self.classes.index(attribute)] == 1
+
+    def only(self, attribute: str, has: bool = True) -> FaceData:
+        """Return the faces that have an attribute, or those that do not.
+
+        Raises:
+            ValueError: the data have no labels of this name, or too few faces for a batch.
+        """
+        chosen = self.has(attribute) == has
+        name = f"{self.name}, {'' if has else 'not '}{attribute}"
+        parts = {part: getattr(self, part)[chosen] for part in ("images", "labels", "numbers")}
+        return dataclasses.replace(self, name=name, **parts)
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
