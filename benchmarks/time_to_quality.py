@@ -1,12 +1,14 @@
-"""Seconds of training until the digits are good: lesson 02 against TensorFlow's DCGAN tutorial.
+"""Seconds of training until the digits are good: lesson 02 against two public tutorials.
 
-    python -m benchmarks.time_to_quality
+    python -m benchmarks.time_to_quality [HOURS]
 
-Both train on real MNIST in float32. After each epoch of the tutorial and each round of lesson 02
-10,000 samples are scored: their Fréchet distance as a multiple of the floor (utils/evaluation.py).
-A side ends within ten rounds of reaching the last threshold. Then updates of both are timed in
-turns; a time is the number of updates times the median seconds of one. Can be stopped, and goes
-on when it is run again; nothing else may run while it times.
+TensorFlow's DCGAN tutorial and the GAN of Keras' guide, with their own networks and settings,
+and lesson 02 train on real MNIST in float32. After each epoch of a tutorial and each round of
+lesson 02, 10,000 samples are scored: their Fréchet distance as a multiple of the floor
+(utils/evaluation.py). A side ends when it has reached the last threshold, or after so many hours
+(1 by default). Then updates of all are timed in turns; a time is the number of updates times the
+median seconds of one. Can be stopped, and goes on when it is run again; nothing else may run
+while it times.
 """
 
 from __future__ import annotations
@@ -14,8 +16,12 @@ from __future__ import annotations
 import functools
 import os
 import statistics
+import sys
+import time
 
 os.environ |= {"PRESET": "long", "PRECISION": "float32", "STANDIN": "never"}
+
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -28,11 +34,12 @@ from utils import datasets, device, runtime, training
 from utils.evaluation import Evaluation, digit_classifier, in_batches
 
 THRESHOLDS = (300, 100, 50, 20, 10)
-EPOCHS = 50  # of the tutorial
+EPOCHS = 50  # of a tutorial
 SEED = 1
+Side = tuple[training.Trainer, datasets.ImageData, int, int]  # rounds, steps a round
 
 
-def tutorial() -> tuple[training.Trainer, datasets.ImageData, int, int]:
+def tutorial() -> Side:
     """Build what https://www.tensorflow.org/tutorials/generative/dcgan trains."""
     keras.utils.set_random_seed(SEED)
     dataset = datasets.mnist(batch_size=256, seed=SEED)
@@ -90,21 +97,86 @@ def tutorial() -> tuple[training.Trainer, datasets.ImageData, int, int]:
             optimizer.apply(gradients, network.trainable_variables)
         return {"d_loss": d_loss, "g_loss": g_loss}
 
+    parts = {"generator": generator, "discriminator": discriminator}
+    parts |= {"g_optimizer": g_optimizer, "d_optimizer": d_optimizer, "rng": rng}
+    return public("tutorial", train_step, dataset, parts)
+
+
+def public(name: str, train_step: Callable, dataset: datasets.ImageData, parts: dict) -> Side:
+    """Return a public tutorial, which shows its last weights, not averaged ones."""
     trainer = training.Trainer(
-        "benchmarks/tutorial",
+        f"benchmarks/{name}",
         train_step,
         constants={"SEED": SEED},
-        average={"generator": 0.0},  # the tutorial shows the last weights
-        generator=generator,
-        discriminator=discriminator,
-        g_optimizer=g_optimizer,
-        d_optimizer=d_optimizer,
-        rng=rng,
+        average={"generator": 0.0},
+        **parts,
     )
     return trainer, dataset, EPOCHS, len(dataset.images) // dataset.batch_size
 
 
-def lesson() -> tuple[training.Trainer, datasets.ImageData, int, int]:
+def guide() -> Side:
+    """Build the GAN of https://keras.io/guides/writing_a_custom_training_loop_in_tensorflow/.
+
+    It has images in [0, 1], so a last layer brings them to [-1, 1] and a first one back.
+    """
+    keras.utils.set_random_seed(SEED)
+    dataset = datasets.mnist(batch_size=64, seed=SEED)
+    slope = {"negative_slope": 0.2}
+    generator = keras.Sequential(
+        [
+            layers.Input((128,)),
+            layers.Dense(7 * 7 * 128),
+            layers.LeakyReLU(**slope),
+            layers.Reshape((7, 7, 128)),
+            layers.Conv2DTranspose(128, 4, 2, padding="same"),
+            layers.LeakyReLU(**slope),
+            layers.Conv2DTranspose(128, 4, 2, padding="same"),
+            layers.LeakyReLU(**slope),
+            layers.Conv2D(1, 7, padding="same", activation="sigmoid"),
+            layers.Rescaling(2.0, -1.0),
+        ]
+    )
+    discriminator = keras.Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Rescaling(0.5, 0.5),
+            layers.Conv2D(64, 3, 2, "same"),
+            layers.LeakyReLU(**slope),
+            layers.Conv2D(128, 3, 2, "same"),
+            layers.LeakyReLU(**slope),
+            layers.GlobalMaxPooling2D(),
+            layers.Dense(1),
+        ]
+    )
+    g_optimizer, d_optimizer = keras.optimizers.Adam(3e-4), keras.optimizers.Adam(3e-4)
+    g_optimizer.build(generator.trainable_variables)
+    d_optimizer.build(discriminator.trainable_variables)
+    rng = device.generator(SEED)
+    cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
+
+    def train_step(real: tf.Tensor) -> dict[str, tf.Tensor]:
+        fake = generator(rng.normal((64, 128)), training=True)
+        labels = tf.concat([tf.ones((64, 1)), tf.zeros((64, 1))], 0)  # 1: fake
+        labels += 0.05 * rng.uniform((128, 1))  # as the guide has it
+        with tf.GradientTape() as tape:
+            logits = discriminator(tf.concat([fake, real], 0), training=True)
+            d_loss = cross_entropy(labels, logits)
+        gradients = tape.gradient(d_loss, discriminator.trainable_variables)
+        d_optimizer.apply(gradients, discriminator.trainable_variables)
+        z = rng.normal((64, 128))
+        with tf.GradientTape() as tape:
+            logits = discriminator(generator(z, training=True), training=True)
+            g_loss = cross_entropy(tf.zeros((64, 1)), logits)
+        gradients = tape.gradient(g_loss, generator.trainable_variables)
+        g_optimizer.apply(gradients, generator.trainable_variables)
+        return {"d_loss": d_loss, "g_loss": g_loss}
+
+    parts = {"generator": generator, "discriminator": discriminator}
+    parts |= {"g_optimizer": g_optimizer, "d_optimizer": d_optimizer, "rng": rng}
+    return public("guide", train_step, dataset, parts)
+
+
+def lesson() -> Side:
     """Build what lesson 02 trains, from its page, at `long`."""
     keras.utils.set_random_seed(SEED)
     trainer, page = trainer_of(pages.Page("02_dcgan"), "benchmarks/lesson_02")
@@ -133,27 +205,38 @@ def best(trainer: training.Trainer) -> float:
     return min(row["score"] for row in trainer.history)
 
 
-def main() -> None:
-    """Train both, time both, then print the table in Markdown."""
+def train(side: Side, evaluation: Evaluation, hours: float) -> None:
+    """Train until the last threshold is reached, or for so many hours, scoring every round.
+
+    Raises:
+        KeyboardInterrupt: the training was interrupted.
+    """
+    trainer, dataset, rounds, steps_per_round = side
+    network = trainer.averaged["generator"]
+    z = tf.random.stateless_normal((10_000, network.input_shape[-1]), seed=(SEED, 3))
+    ends = time.monotonic() + 3600 * hours
+    for goal in range(1, rounds + 1):
+        trainer.fit(
+            dataset,
+            goal,
+            steps_per_round,
+            lambda: network(z[:16], training=False),
+            score=lambda: evaluation.frechet(in_batches(network, z)),
+        )
+        if len(trainer.history) < goal:
+            raise KeyboardInterrupt
+        if best(trainer) <= THRESHOLDS[-1] or time.monotonic() > ends:
+            return
+
+
+def main(hours: float = 1.0) -> None:
+    """Train all, time all, then print the table in Markdown."""
     runtime.start(SEED)
-    sides = {"TensorFlow's tutorial": tutorial(), "lesson 02": lesson()}
+    sides = {"TensorFlow's tutorial": tutorial(), "Keras' guide": guide(), "lesson 02": lesson()}
     digits, test = datasets.mnist(), datasets.mnist(split="test")
     evaluation = Evaluation(digit_classifier(), digits.images, test.images)
-    z = tf.random.stateless_normal((10_000, 100), seed=(SEED, 3))
-    for trainer, dataset, rounds, steps_per_round in sides.values():
-        network = trainer.averaged["generator"]
-        for goal in (*range(10, rounds, 10), rounds):
-            trainer.fit(
-                dataset,
-                goal,
-                steps_per_round,
-                lambda network=network: network(z[:16], training=False),
-                score=lambda network=network: evaluation.frechet(in_batches(network, z)),
-            )
-            if len(trainer.history) < goal:
-                return  # interrupted
-            if best(trainer) <= THRESHOLDS[-1]:
-                break
+    for side in sides.values():
+        train(side, evaluation, hours)
 
     trainers = [trainer for trainer, *_ in sides.values()]
     batches = [next(iter(dataset.from_step(0))) for _, dataset, *_ in sides.values()]
@@ -174,4 +257,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(float, sys.argv[1:]))
