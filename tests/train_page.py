@@ -11,7 +11,7 @@ from tools import pages
 from utils import training
 
 ROUNDS = {"09_srgan": ("MSE_ROUNDS", "GAN_ROUNDS")}
-LAST = {"09_srgan": "second = "}  # in the cell of the last training
+LAST = {"09_srgan": "second.fit("}  # in the cell of the last training
 
 
 def state_of(trainer):

@@ -7,8 +7,13 @@ Places and sizes are in pixels of the page, as in `tools.sketch`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import skimage.data
 from matplotlib.axes import Axes
+from skimage.filters import gaussian
+from skimage.transform import resize
 
 from tools.sketch import (
     DARK,
@@ -33,6 +38,7 @@ from utils.options import ROOT
 
 FOLDER = ROOT / "notebooks" / "drawings"
 CHANNELS = 128, 64, 16  # of lesson 02, from the maps of 4 x 4 pixels on
+BACK = "#117a65"  # of lesson 07's generator from zebras to horses
 
 
 def game() -> Axes:
@@ -259,6 +265,219 @@ def losses() -> Axes:
     return axes
 
 
+def animal(striped: bool, left: bool, blur: float = 0.0) -> np.ndarray:
+    """Return a grey image (96, 96) in [0, 1] of scikit-image's horse, plain or as a zebra.
+
+    Args:
+        striped: whether it is a zebra.
+        left: whether it looks to the left.
+        blur: standard deviation in pixels.
+    """
+    y, x = np.mgrid[:96, :96]
+    inside = np.pad(resize(1.0 - skimage.data.horse(), (80, 88)), ((8, 8), (4, 4)))
+    stripes = np.where(np.sin(0.95 * x + 0.25 * y + 1.2 * np.sin(y / 12)) > 0, 1, 0.05)
+    coat = stripes if striped else 0.22
+    ground = np.where(y > 64, 0.52, 0.72)
+    made = gaussian(inside * coat + (1 - inside) * ground, blur)
+    return made[:, ::-1] if left else made
+
+
+def judged(axes: Axes, top: float, name: str, real: tuple[str, str], colour: str) -> None:
+    """Draw a discriminator of lesson 07 below a fake of this colour, and what it must answer."""
+    kind, example = real
+    y = top + 218
+    picture(axes, (204, y), 70, animal(kind == "zebra", kind == "zebra"), REAL)
+    label(axes, (158, y), f"real {kind} ${example}$", REAL, at="right")
+    box(axes, (352, y), (84, 50), name, JUDGE, 15)
+    arrow(axes, (352, top + 150), (352, y - 27), colour=colour)
+    arrow(axes, (241, y), (308, y), colour=REAL)
+    arrow(axes, (396, y), (462, y), colour=JUDGE)
+    label(axes, (472, y), f"Is it a real {kind}?\nTargets: real 1, fake 0", JUDGE, at="left")
+
+
+def cycle(
+    axes: Axes, top: float, start: tuple[str, str], end: str, ways: Sequence[tuple[str, str]]
+) -> None:
+    """Draw one cycle of lesson 07.
+
+    Args:
+        start: kind of photograph and its letter.
+        end: the other kind.
+        ways: name and colour of the generator that leads there, and of the one that leads back.
+    """
+    (there, out), (back, home) = ways
+    kind, letter = start
+    left = kind == "zebra"
+    label(axes, (12, top), f"From {kind} to {end} and back", DARK, 13, "left")
+    y = top + 104
+    picture(axes, (56, y), 88, animal(kind == "zebra", left), REAL)
+    box(axes, (204, y), (84, 56), there, out, 15)
+    picture(axes, (352, y), 88, animal(end == "zebra", left), out)
+    box(axes, (506, y), (84, 56), back, home, 15)
+    picture(axes, (668, y), 88, animal(kind == "zebra", left, 1.3), home)
+    for x in (103, 160), (248, 305), (399, 462), (550, 621):
+        arrow(axes, (x[0], y), (x[1], y))
+    label(axes, (56, y + 60), f"real {kind} ${letter}$", REAL)
+    label(axes, (372, y + 60), f"fake {end}", out, at="left")
+    label(axes, (668, y + 60), f"{kind}, back again", home)
+    y = top + 30
+    label(axes, (362, y), "cycle loss: mean absolute difference of these two")
+    arrow(axes, (180, y), (56, y), (56, y + 28))
+    arrow(axes, (544, y), (668, y), (668, y + 28))
+
+
+def cyclegan() -> Axes:
+    """Lesson 07: four networks, two cycles."""
+    axes = sheet(610)
+    ab = "$G_{AB}$", FAKE
+    ba = "$G_{BA}$", BACK
+    cycle(axes, 20, ("horse", "a"), "zebra", (ab, ba))
+    judged(axes, 20, "$D_B$", ("zebra", "b"), FAKE)
+    axes.axhline(285, color=PALE, linewidth=0.8)
+    cycle(axes, 306, ("zebra", "b"), "horse", (ba, ab))
+    judged(axes, 306, "$D_A$", ("horse", "a"), BACK)
+    text = (
+        "Each generator stands in both halves, but it is one network. So there are four networks."
+    )
+    label(axes, (12, 590), text, at="left")
+    return axes
+
+
+def enlarged(axes: Axes, y: float) -> None:
+    """Draw the path of lesson 09 from the original to the enlarged crop, its middle at y."""
+    hr = animal(True, False)
+    lr = hr.reshape(24, 4, 24, 4).mean(axis=(1, 3))
+    picture(axes, (52, y), 80, hr, REAL)
+    picture(axes, (162, y), 24, lr, DARK)
+    box(axes, (262, y), (96, 64), "generator\nG", FAKE, 12)
+    picture(axes, (394, y), 80, animal(True, False, 1.4), FAKE)
+    for start, end in (94, 146), (178, 211), (312, 350):
+        arrow(axes, (start, y), (end, y))
+    label(axes, (52, y + 54), "HR, 96 × 96", REAL)
+    label(axes, (162, y + 54), "LR, 24 × 24")
+    label(axes, (120, y - 14), "bicubic")
+    label(axes, (394, y + 54), "SR = G(LR)", FAKE)
+
+
+def first_stage(axes: Axes, top: float) -> None:
+    """Draw the upper part of lesson 09's drawing."""
+    title = "Stage 1, SRResNet: make the pixels right"
+    label(axes, (12, top), title, DARK, 13, "left")
+    y = top + 100
+    enlarged(axes, y)
+    box(axes, (560, y), (110, 40), "pixel loss", FAKE, 12)
+    arrow(axes, (436, y), (503, y), colour=FAKE)
+    arrow(axes, (52, y - 42), (52, y - 66), (560, y - 66), (560, y - 22), colour=REAL)
+    arrow(
+        axes, (560, y + 22), (560, y + 74), (285, y + 74), (285, y + 34), colour=FAKE, dashed=True
+    )
+    label(axes, (500, y + 58), "updates G", FAKE)
+
+
+def judges(axes: Axes, y: float) -> None:
+    """Draw what compares and judges the crops of lesson 09, around the height y."""
+    for colour, x in (REAL, 486), (FAKE, 470):
+        above = 7 if colour == FAKE else -7
+        for row, end in (y - 92, 630), (y - 6, 514), (y + 92, 514):
+            arrow(axes, (x, row - above), (end, row - above), colour=colour)
+    box(axes, (566, y - 6), (100, 62), "feature\nnetwork φ,\nfrozen", DARK)
+    box(axes, (566, y + 92), (100, 84), "discriminator\nD", JUDGE)
+    rows = ("pixel loss", -92), ("content loss", -6), ("adversarial\nloss", 68)
+    for name, row in rows:
+        box(axes, (684, y + row), (100, 40), name, FAKE)
+        axes.plot((735, 750), (y + row, y + row), FAKE, linestyle=(0, (4, 3)), linewidth=1.6)
+    box(axes, (684, y + 122), (100, 34), "loss of D", JUDGE)
+    for colour, row in (FAKE, -13), (REAL, 1), (FAKE, 68), (FAKE, 115), (REAL, 129):
+        arrow(axes, (617, y + row), (632, y + row), colour=colour)
+
+
+def second_stage(axes: Axes, top: float) -> None:
+    """Draw the middle part of lesson 09's drawing."""
+    title = "Stage 2, SRGAN:\nmake it look real"
+    label(axes, (12, top + 10), title, DARK, 13, "left")
+    y = top + 166
+    enlarged(axes, y)
+    axes.plot((436, 470), (y, y), FAKE, linewidth=1.6)
+    axes.plot((470, 470), (y - 99, y + 85), FAKE, linewidth=1.6)
+    low = y + 99
+    axes.plot((52, 52, 486, 486), (y + 64, low, low, y - 85), REAL, linewidth=1.6)
+    judges(axes, y)
+    path = (750, y + 68), (750, y - 130), (285, y - 130), (285, y - 34)
+    arrow(axes, *path, colour=FAKE, dashed=True)
+    label(axes, (500, y - 146), "weighted sum of three losses: updates G", FAKE)
+    arrow(
+        axes,
+        (684, y + 141),
+        (684, y + 162),
+        (566, y + 162),
+        (566, y + 136),
+        colour=JUDGE,
+        dashed=True,
+    )
+    label(axes, (625, y + 176), "updates D", JUDGE)
+
+
+def block(axes: Axes, y: float) -> None:
+    """Draw one residual block of lesson 09."""
+    label(
+        axes,
+        (12, y - 44),
+        "One residual block (only the preset paper has batch norm)",
+        FAKE,
+        at="left",
+    )
+    names = "convolution", "batch norm", "PReLU", "convolution", "batch norm"
+    for i, name in enumerate(names):
+        box(axes, (110 + 120 * i, y), (94, 30), name)
+        arrow(axes, (40 + 120 * i, y) if i == 0 else (160 + 120 * (i - 1), y), (61 + 120 * i, y))
+    arrow(axes, (640, y), (668, y))
+    box(axes, (684, y), (28, 28), "+", FAKE, 14)
+    arrow(axes, (40, y), (40, y - 28), (684, y - 28), (684, y - 16))
+    arrow(axes, (700, y), (736, y))
+
+
+def inside_g(axes: Axes, top: float) -> None:
+    """Draw the lower part of lesson 09's drawing."""
+    title = "Inside G: nearly all layers work at the small size"
+    label(axes, (12, top), title, FAKE, 13, "left")
+    y = top + 114
+    box(axes, (220, y), (98, 62), "16 residual\nblocks, one\nconvolution", FAKE)
+    places = (34, 24, 3), (122, 24, 64), (372, 24, 64), (476, 48, 64), (602, 96, 64), (708, 96, 3)
+    for x, size, channels in places:
+        maps(axes, (x, y), size, channels / 2, FAKE, 0.7)
+        label(axes, (x, y + 64), f"{size} × {size}\n× {channels}", FAKE)
+    for start, end in (
+        (46, 102),
+        (138, 169),
+        (271, 297),
+        (328, 354),
+        (392, 450),
+        (502, 558),
+        (645, 671),
+    ):
+        arrow(axes, (start, y), (end, y))
+    box(axes, (312, y), (28, 28), "+", FAKE, 14)
+    arrow(axes, (122, y - 18), (122, y - 42), (312, y - 42), (312, y - 16))
+    for x in 421, 536:
+        label(axes, (x, y - 72), "convolution,\npixel shuffle,\nPReLU")
+    label(axes, (78, y - 70), "convolution\n9 × 9, PReLU")
+    label(axes, (668, y - 70), "convolution\n9 × 9, tanh")
+    block(axes, y + 148)
+
+
+def srgan() -> Axes:
+    """Lesson 09: two stages, who judges what, and the layers of G."""
+    axes = sheet(905)
+    first_stage(axes, 22)
+    arrow(axes, (240, 155), (240, 363), colour=FAKE)
+    label(axes, (232, 318), "G starts with the\nweights of stage 1", FAKE, at="right")
+    axes.axhline(206, color=PALE, linewidth=0.8)
+    second_stage(axes, 230)
+    axes.axhline(588, color=PALE, linewidth=0.8)
+    inside_g(axes, 612)
+    return axes
+
+
 def pooled(axes: Axes, x: float, channels: int) -> None:
     """Draw how max pooling shrinks a layer's maps, which go into the features."""
     arrow(axes, (x, 219), (x, 268), colour=JUDGE)
@@ -293,7 +512,15 @@ def features() -> Axes:
     return axes
 
 
-DRAWINGS = {"01": game, "02": dcgan, "03": latent_space, "04": losses, "12": features}
+DRAWINGS = {
+    "01": game,
+    "02": dcgan,
+    "03": latent_space,
+    "04": losses,
+    "07": cyclegan,
+    "09": srgan,
+    "12": features,
+}
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from utils.topics.faces import files, judges
 
 SEEDS = {"first": 1, "second": 2}
 BATCH_SIZE = 64
-EPOCHS = 30
+EPOCHS = 18
 LEARNING_RATE = 2e-3  # of AdamW; falls to 0 along half a cosine
 WEIGHT_DECAY = 0.05
 AVERAGE = 0.995  # decay of the averaged weights, which are kept
