@@ -462,3 +462,12 @@ def test_links_in_the_documents_resolve(path):
     for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", text):
         assert (path.parent / target).exists(), target
         assert not anchor or target or anchor in anchors, anchor
+
+
+def test_a_page_of_several_trainings_is_saved_with_its_own():
+    """Lesson 01 trains a second time, for its collapse, and lesson 09 has a stage before."""
+    first, second, other = "out/01_gan/long", "out/01_gan_collapse/long", "out/09_srresnet/quick"
+    assert headless.own_folder([first, first, second, second], "01_gan") == first
+    assert headless.own_folder([other, "out/09_srgan/quick"], "09_srgan") == "out/09_srgan/quick"
+    assert headless.own_folder([other], "09_srgan") == other  # stopped in its first stage
+    assert headless.own_folder([], "03_latent_space") == ""

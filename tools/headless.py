@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool =
     except (CellExecutionError, DeadKernelError) as failure:
         error = str(failure)
     finally:  # before anything else can fail
-        own = client.folder or output_dir() / lesson / _default_folder()
+        own = own_folder(list(client.folders), lesson) or output_dir() / lesson / _default_folder()
         folder = _save(page, ROOT / own)
     finished = not error and not client.interrupted
     if to_page and finished:
@@ -66,6 +67,17 @@ def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool =
             shown = error if sys.stderr.isatty() else COLOURS.sub("", error)
             print(f"\nA cell failed.\n{shown}", file=sys.stderr)
     return 1 if error else 130 if client.interrupted else 0
+
+
+def own_folder(folders: Sequence[str], lesson: str) -> str:
+    """Return the folder of the training that has the lesson's name, or else of the last one.
+
+    Args:
+        folders: of a page's trainings; "" is returned where there are none.
+        lesson: name of the page.
+    """
+    own = [folder for folder in folders if Path(folder).parent.name == lesson]
+    return ["", *folders, *own][-1]
 
 
 def _set_options(preset: str) -> None:
@@ -85,7 +97,7 @@ class _Headless(NotebookClient):
     def __init__(self, notebook: nbformat.NotebookNode, **options: Any) -> None:
         super().__init__(notebook, **options)
         self.interrupted = self.line_open = False
-        self.folder = ""
+        self.folders: dict[str, None] = {}  # of the trainings, in their order
 
     def _interrupt(self) -> None:
         self.interrupted = True
@@ -110,7 +122,7 @@ class _Headless(NotebookClient):
         elif kind in ("display_data", "update_display_data"):
             panel, text = content["metadata"].get("panel"), content["data"].get("text/plain", "")
             if panel:
-                self.folder = panel["folder"]
+                self.folders[panel["folder"]] = None
                 if sys.stdout.isatty():
                     width = shutil.get_terminal_size().columns
                     print(f"\r\033[K{text[: width - 1]}", end="", flush=True)
