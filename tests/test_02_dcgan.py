@@ -138,7 +138,7 @@ def test_the_tracked_record_is_this_lesson(monkeypatch):
 def recorded_data(page, monkeypatch):
     """Return toy data that say they are those of the record."""
     found = run.read_json(record.record_folder("02_dcgan") / "run.json")["data"]
-    images = np.zeros((page.BATCH_SIZE, 28, 28, 1), "uint8")
+    images = np.full((page.BATCH_SIZE, 28, 28, 1), 255, "uint8")
     monkeypatch.setattr(datasets.ImageData, "identity", lambda self: found)
     return datasets.ImageData(
         name="MNIST",
