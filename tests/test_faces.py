@@ -351,6 +351,28 @@ def test_balanced_accuracy_by_hand():
     assert judges.balanced_accuracy(labels, answers) == pytest.approx((1 / 2 + 6 / 8) / 2)
 
 
+def by_pixels(batch, training):
+    """A judge whose logit of attribute k is the red value of pixel k in the first row."""
+    pixels = batch[:, 0, :40, 0]
+    return [np.zeros((len(batch), 128)), pixels]
+
+
+def test_what_was_changed_and_what_was_kept_by_hand():
+    places = {name: files.ATTRIBUTES.index(name) for name in judges.JUDGED}
+
+    def drawn_with(*rows):
+        pictures = np.full((len(rows), 64, 64, 3), -1, "float32")
+        for picture, names in zip(pictures, rows, strict=True):
+            picture[0, [places[name] for name in names], 0] = 1
+        return pictures
+
+    before = drawn_with(["Black_Hair", "Male"], ["Black_Hair"], ["Blond_Hair", "Male"], [])
+    after = drawn_with(["Blond_Hair", "Male"], ["Black_Hair", "Blond_Hair"], ["Blond_Hair"], [])
+    wanted = {"Black_Hair": False, "Blond_Hair": True}
+    result = judges.changed(by_pixels, before, after, wanted, kept=("Male", "Smiling"))
+    assert result == {"untouched": 0.25, "turned": 0.5, "Male kept": 0.75, "Smiling kept": 1.0}
+
+
 def test_rare_answers_weigh_as_much_as_frequent_ones():
     labels = np.zeros((100, 40), "float32")
     labels[:10, 0] = 1

@@ -7,6 +7,7 @@ for nothing but the numbers of pages, so that these do not praise what the first
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -39,8 +40,8 @@ def network(name: str) -> keras.Model:
     for channels in (64, 128, 192, 256) if name == "first" else (48, 96, 192):
         x = _plain(x, channels) if name == "first" else _residual(x, channels)
     x = layers.GlobalAveragePooling2D()(layers.ReLU()(layers.BatchNormalization()(x)))
-    features = layers.Dense(128, activation="relu")(layers.Dropout(0.3)(x))
-    logits = layers.Dense(len(files.ATTRIBUTES))(layers.Dropout(0.3)(features))
+    features = layers.Dense(128, activation="relu")(layers.Dropout(0.1)(x))
+    logits = layers.Dense(len(files.ATTRIBUTES))(layers.Dropout(0.1)(features))
     return keras.Model(inputs, [features, logits], name=f"{name}_judge")
 
 
@@ -88,6 +89,34 @@ def found(model: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
     """
     _, logits = evaluation.in_batches(model, images)
     return {name: logits[:, files.ATTRIBUTES.index(name)] > 0 for name in JUDGED}
+
+
+def changed(
+    model: keras.Model,
+    before: np.ndarray,
+    after: np.ndarray,
+    wanted: Mapping[str, bool],
+    kept: Sequence[str] = (),
+) -> dict[str, float]:
+    """Return how many faces were given what was wanted, and kept the rest, by a judge.
+
+    Args:
+        model: from `judge`.
+        before, after: faces, (n, 64, 64, 3), float32 in [-1, 1] or uint8, and what became of them.
+        wanted: the answers that they should get, {"Black_Hair": False, "Blond_Hair": True}.
+        kept: attributes whose answers should stay.
+
+    Returns:
+        Shares from 0 to 1: "untouched", of `before` with all wanted answers, "turned", of `after`
+        with them, and "NAME kept", of faces whose answer is the same before and after.
+    """
+    first, second = found(model, before), found(model, after)
+
+    def share(answers: dict[str, np.ndarray]) -> float:
+        return float(np.mean(np.all([answers[k] == v for k, v in wanted.items()], axis=0)))
+
+    same = {f"{name} kept": float(np.mean(first[name] == second[name])) for name in kept}
+    return {"untouched": share(first), "turned": share(second), **same}
 
 
 def balanced_accuracy(labels: np.ndarray, answers: np.ndarray) -> float:
