@@ -126,7 +126,10 @@ LAYOUTS = {
     "archive": lambda where: (where / "celeba.zip").write_bytes(packed("celeba/", 1, lists())),
     "files": lambda where: (
         (where / "img_align_celeba.zip").write_bytes(packed()),
-        [(where / name).write_text(text, newline="") for name, text in lists().items()],
+        [
+            (where / name).write_text(text, encoding="utf-8", newline="")
+            for name, text in lists().items()
+        ],
     ),
 }
 
@@ -219,7 +222,9 @@ def test_an_incomplete_folder_is_refused_in_a_sentence(data_dir, what, monkeypat
     folder(data_dir / "celeba", lists())
     damage, message = DAMAGED[what]
     # The last row trains.
-    files.SMALL_SPLIT.write_text(json.dumps({"validation": [3, 7, 11], "test": [5, 10]}))
+    files.SMALL_SPLIT.write_text(
+        json.dumps({"validation": [3, 7, 11], "test": [5, 10]}), encoding="utf-8"
+    )
     damage(data_dir / "celeba")
     with pytest.raises(ValueError, match=message):
         faces.celeba(16, 2)
@@ -272,7 +277,7 @@ def test_a_page_of_google_drive_is_named_and_not_kept(drive, monkeypatch):
 
 
 def test_another_file_is_refused(drive):
-    (drive / "list_attr_celeba.txt").write_text("other")
+    (drive / "list_attr_celeba.txt").write_text("other", encoding="utf-8")
     with pytest.raises(FileNotFoundError, match="MD5"):
         faces.celeba(37, 2)
 

@@ -269,7 +269,7 @@ class Client:
     """Stands for what executes a page: its only cell shows a result, then `ends` is raised."""
 
     interrupted = False
-    folder = ""
+    folders = ()
 
     def __init__(self, page, ends):
         self.page = page
