@@ -374,7 +374,7 @@ def test_a_reader_who_goes_away_ends_nothing(monkeypatch):
 
 
 def test_pages_are_saved_where_the_kernel_trained(lesson, tmp_path, monkeypatch):
-    monkeypatch.setattr(Client, "folder", str(tmp_path / "elsewhere" / "00_toy" / "quick"))
+    monkeypatch.setattr(Client, "folders", (str(tmp_path / "elsewhere" / "00_toy" / "quick"),))
     assert lesson() == 0
     assert shown_in(tmp_path / "elsewhere/00_toy/quick/00_toy.ipynb") == ["a result"]
 
