@@ -39,6 +39,15 @@ SEED = 1
 Side = tuple[training.Trainer, datasets.ImageData, int, int]  # rounds, steps a round
 
 
+def parts_of(generator: keras.Model, discriminator: keras.Model, rate: float) -> dict:
+    """Return the parts of a tutorial's Trainer: both networks, Adam for each, and what draws z."""
+    parts = {"generator": generator, "discriminator": discriminator}
+    for name, network in ("g_optimizer", generator), ("d_optimizer", discriminator):
+        parts[name] = keras.optimizers.Adam(rate)
+        parts[name].build(network.trainable_variables)
+    return parts | {"rng": device.generator(SEED)}
+
+
 def tutorial() -> Side:
     """Build what https://www.tensorflow.org/tutorials/generative/dcgan trains."""
     keras.utils.set_random_seed(SEED)
@@ -74,10 +83,10 @@ def tutorial() -> Side:
             layers.Dense(1),
         ]
     )
-    g_optimizer, d_optimizer = keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4)
-    g_optimizer.build(generator.trainable_variables)
-    d_optimizer.build(discriminator.trainable_variables)
-    rng = device.generator(SEED)
+    parts = parts_of(generator, discriminator, 1e-4)
+    g_optimizer = parts["g_optimizer"]
+    d_optimizer = parts["d_optimizer"]
+    rng = parts["rng"]
     cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
 
     def train_step(real: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -97,8 +106,6 @@ def tutorial() -> Side:
             optimizer.apply(gradients, network.trainable_variables)
         return {"d_loss": d_loss, "g_loss": g_loss}
 
-    parts = {"generator": generator, "discriminator": discriminator}
-    parts |= {"g_optimizer": g_optimizer, "d_optimizer": d_optimizer, "rng": rng}
     return public("tutorial", train_step, dataset, parts)
 
 
@@ -148,10 +155,10 @@ def guide() -> Side:
             layers.Dense(1),
         ]
     )
-    g_optimizer, d_optimizer = keras.optimizers.Adam(3e-4), keras.optimizers.Adam(3e-4)
-    g_optimizer.build(generator.trainable_variables)
-    d_optimizer.build(discriminator.trainable_variables)
-    rng = device.generator(SEED)
+    parts = parts_of(generator, discriminator, 3e-4)
+    g_optimizer = parts["g_optimizer"]
+    d_optimizer = parts["d_optimizer"]
+    rng = parts["rng"]
     cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
 
     def train_step(real: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -171,8 +178,6 @@ def guide() -> Side:
         g_optimizer.apply(gradients, generator.trainable_variables)
         return {"d_loss": d_loss, "g_loss": g_loss}
 
-    parts = {"generator": generator, "discriminator": discriminator}
-    parts |= {"g_optimizer": g_optimizer, "d_optimizer": d_optimizer, "rng": rng}
     return public("guide", train_step, dataset, parts)
 
 

@@ -77,7 +77,7 @@ def own_folder(folders: Sequence[str], lesson: str) -> str:
         lesson: name of the page.
     """
     own = [folder for folder in folders if Path(folder).parent.name == lesson]
-    return ["", *folders, *own][-1]
+    return (own or list(folders) or [""])[-1]
 
 
 def _set_options(preset: str) -> None:

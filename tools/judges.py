@@ -3,9 +3,8 @@
     python -m tools.judges
 
 Writes outputs/pretrained/face_judges/. Needs celeba_small.zip, or CelebA, and celeba_test128.zip
-in DATA_DIR. Trained on the training split of the part "small", at 64 x 64; after the last epoch,
-nothing chosen by a score. Tested on its test split and on all faces of "test128", none of whom is
-in the training set.
+in DATA_DIR. Trained on the training split of the part "small", at 64 x 64, to the end of the last
+epoch. Tested on its test split and on all faces of "test128", none of whom is in the training set.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import tensorflow as tf
 from keras import layers
 
 from tools import records
-from utils import runtime
+from utils import run, runtime
 from utils.topics import faces
 from utils.topics.faces import files, judges
 
@@ -103,7 +102,7 @@ def main() -> None:
         began = time.perf_counter()
         network = train(name, data)
         seconds = round(time.perf_counter() - began)
-        half = [weight.astype("float16") for weight in network.get_weights()]
+        half = [run.half(weight) for weight in network.get_weights()]
         np.savez_compressed(folder / f"{name}.npz", *half)
         network.set_weights([weight.astype("float32") for weight in half])
         facts[name] = measured(network, tests) | {"seconds": seconds}
