@@ -1,159 +1,154 @@
-"""What breaks in lesson 09 without a part of it: trainings at `quick`, a table, a picture.
+"""What each part of lesson 09's loss does: five trainings from one SRResNet, tables, a picture.
 
-    python -m benchmarks.srgan_parts
+    python -m benchmarks.srgan_parts [NUMBER ...]
 
-Trains on real photographs with half of the updates of `quick`, with one seed, in the default
-precision: a quarter of an hour on 2 CPU cores. Can be stopped, and goes on when it is run again.
-Writes the picture to outputs/gallery/09_parts.jpg.
+Each arm is the page's stage 2 at `long`, with one change: all start from the page's record of
+stage 1, and see the same crops in the same order. A training takes some 25 to 40 minutes on one
+CPU core; it can be stopped, and goes on when it is run again. With numbers (0 to 4), only these
+arms are trained. Else all are trained and then measured: the tables are printed, and the picture
+is written to outputs/gallery/09_parts.jpg. The pairs for a blind comparison, with and without D,
+lie beside the runs, with their key.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import os
+import sys
 from collections.abc import Callable
 
-os.environ |= {"PRESET": "quick", "STANDIN": "never"}
+os.environ |= {"PRESET": "long", "STANDIN": "never"}
 
 import imageio.v3 as iio
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tools import pages
-from utils import device, images, runtime, training
-from utils.options import ROOT
+from utils import device, evaluation, images, metrics, run, tables
+from utils.options import ROOT, output_dir
 from utils.topics import enlarging, features, superresolution
 
-PAGE = "09_srgan"
-NAMES = ("cross_entropy", "mean_square", "chosen", "small", "blurred", "apart")
-SHOWN = (("Set5", 2), ("Set14", 13))  # a crop of each
-
-
-ALIASED = "small images without averaging"
-WIDE = "targets from -2 to 2"
-CHANGES = {
-    ALIASED: lambda lr, hr: ((hr[:, ::4, ::4] + 1) / 2, hr),
-    WIDE: lambda lr, hr: (lr, 2 * hr),
+FOLDER = output_dir() / "benchmarks" / "srgan_parts"
+CONTENT = "content_loss = mean_square(content(hr), content(sr))"
+NO_D = [  # D is built and asked, but nothing learns from it
+    ("LAMBDA_ADVERSARIAL * g_loss", "0.0 * g_loss"),
+    ("    d_optimizer.apply(gradients, discriminator.trainable_variables)\n", ""),
+]
+WEIGHT = "quick=3e-3, long=3e-3"
+PIXELS, FEATURES, BLIND = "pixels alone", "features alone", "features + D, weight 0.003"
+ARMS = {  # listed before the first was trained
+    PIXELS: [(CONTENT, "content_loss = mean_square(hr, sr)"), *NO_D],
+    FEATURES: NO_D,
+    "features + D, weight 0.001": [(WEIGHT, "quick=3e-3, long=1e-3")],
+    BLIND: [],
+    "features + D, weight 0.01": [(WEIGHT, "quick=3e-3, long=1e-2")],
 }
+DEPTHS = (2, 3, 5, 9)  # fire modules of SqueezeNet; the content loss compares the fifth
+PLACES = 4000  # where features are compared as two sets
+# Hair, grass and stone: test set, photograph, top, left.
+SHOWN = (("Set14", 0, 250, 330), ("Set14", 13, 80, 80), ("Set14", 2, 150, 150))
+PAIRS = 24
+SIDE = 96  # pixels of a part in the blind comparison
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Changed(superresolution.Crops):
-    """Crops with a mistake in them, of CHANGES."""
-
-    change: str
-
-    def load(self, indices: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return a batch, changed."""
-        return CHANGES[self.change](*super().load(indices, places))
-
-
-def page_for(change: str, content: keras.Model):
-    """Return the page's definitions and what its cells have made before the training."""
-    runtime.start(1, mixed_precision=True)
-    crops, held_out = superresolution.crops(seed=1)
-    page = pages.Page(PAGE).definitions(*NAMES, held_out=held_out)
-    crops = dataclasses.replace(crops, size=page.HR_SIZE, batch_size=page.BATCH_SIZE)
-    page.MSE_ROUNDS, page.GAN_ROUNDS = page.MSE_ROUNDS // 2, page.GAN_ROUNDS // 2
-    if change:
-        values = {f.name: getattr(crops, f.name) for f in dataclasses.fields(crops)}
-        crops = Changed(**values | {"name": f"{crops.name}, {change}"}, change=change)
-    page.crops, page.content = crops, content
-    keras.utils.set_random_seed(page.SEED)
-    page.generator = page.srresnet(page.WIDTH, page.BLOCKS, page.BATCH_NORM)
-    return page
-
-
-def first_stage(number: int, change: str = "") -> training.Trainer:
-    """Train the first stage on crops with a mistake."""
-    page = page_for(change, features.content_network())
-    if change == WIDE:  # back to where they belong
-        page.enlarge = halved
-    updates = page.MSE_ROUNDS * page.STEPS_PER_ROUND
-    page.optimizer = page.adam(page.generator, page.LEARNING_RATE, updates)
-    trainer = training.Trainer(
-        f"benchmarks/srgan_first_{number}",
-        page.mse_step,
-        runtime.constants(vars(page)),
-        average={"generator": page.AVERAGE},
-        generator=page.generator,
-        optimizer=page.optimizer,
-    )
-    page.resnet = trainer.averaged["generator"]
-    sample = functools.partial(page.sheet, page.resnet)
-    schedule = page.MSE_ROUNDS, page.STEPS_PER_ROUND
-    trainer.fit(page.crops, *schedule, sample, page.psnr, score_every=3)
-    return trainer
-
-
-def second_stage(number: int, start: list[np.ndarray], content: keras.Model) -> training.Trainer:
-    """Train the second stage from the weights of a first one."""
-    page = page_for("", content)
-    page.generator.set_weights(start)
-    page.discriminator = page.crop_discriminator(page.HR_SIZE, page.WIDTH, page.NOISE)
-    updates = page.GAN_ROUNDS * page.GAN_STEPS
-    page.g_optimizer = page.adam(page.generator, page.G_RATE, updates)
-    page.d_optimizer = page.adam(page.discriminator, page.D_RATE, updates)
-    trainer = training.Trainer(
-        f"benchmarks/srgan_second_{number}",
-        page.train_step,
-        runtime.constants(vars(page)),
-        average={"generator": page.AVERAGE},
-        **{name: getattr(page, name) for name in pages.PARTS[:4]},
-    )
-    page.srgan = trainer.averaged["generator"]
-    sample = functools.partial(page.sheet, page.srgan)
-    schedule = page.GAN_ROUNDS, page.GAN_STEPS
-    trainer.fit(page.crops, *schedule, sample, page.content_left, score_every=3)
-    return trainer
+def train(name: str) -> dict:
+    """Train an arm, go on with it, or open it; return the page's names."""
+    os.environ["OUTPUT_DIR"] = str(FOLDER / str([*ARMS].index(name)))
+    return pages.run("09_srgan", *ARMS[name], show=("second.fit(",))
 
 
 def enlarged(network: keras.Model) -> Callable:
-    """Return what enlarges an uint8 image with a network."""
+    """Return what enlarges an uint8 image with a network, to three channels."""
     return lambda photo: enlarging.enlarge(network, photo)
 
 
-def halved(network: keras.Model) -> Callable:
-    """Return what enlarges with a network whose results are twice too large."""
-    half = lambda x, training: network(x, training=training) / 2  # noqa: E731
-    return lambda photo: enlarging.enlarge(half, photo)
+def colour(image: np.ndarray) -> np.ndarray:
+    """Return an image with three channels."""
+    return image * np.ones(3, "uint8")
 
 
-def main() -> None:
-    """Train all, then measure, print the table in Markdown and write the picture."""
-    content = features.content_network()
-    times_68 = keras.layers.Rescaling(68)(content.output)
-    unscaled = keras.Model(content.input, times_68, name="SqueezeNet-unscaled")
-    unscaled.trainable = False
-    first = first_stage(0)
-    aliased = first_stage(1, ALIASED)
-    wide = first_stage(2, WIDE)
-    start = first.best["generator"].get_weights()
-    methods = {
-        "bicubic": superresolution.bicubic,
-        "first stage": enlarged(first.best["generator"]),
-        "its small images made without averaging": enlarged(aliased.best["generator"]),
-        "its targets from -2 to 2, `tanh` up to 1": halved(wide.best["generator"]),
-        "second stage": enlarged(second_stage(0, start, content).best["generator"]),
-        "its features not divided by 68": enlarged(
-            second_stage(1, start, unscaled).best["generator"]
-        ),
-    }
-    sets, pieces = {name: superresolution.benchmark(name) for name in ("Set5", "Set14")}, []
-    print("| | Set5 | Set14 |\n|---|---|---|")
+def texture(network: keras.Model, photos: list[np.ndarray], seed: int) -> np.ndarray:
+    """Return features at places drawn at random, (PLACES, channels)."""
+    maps = [evaluation.in_batches(network, colour(photo)[None]) for photo in photos]
+    vectors = np.concatenate([x.reshape(-1, x.shape[-1]) for x in maps])
+    return vectors[np.random.default_rng(seed).choice(len(vectors), PLACES, replace=False)]
+
+
+def measured(originals: list[np.ndarray], made: list[np.ndarray]) -> dict[str, float]:
+    """Return what the tables show of enlarged photographs."""
+    found = {}
+    for depth in DEPTHS:
+        network = features.squeezenet(depth)
+        ratios = []
+        for x, y in zip(originals, made, strict=True):
+            a, b = evaluation.in_batches(network, np.stack([colour(x), colour(y)]))
+            ratios.append(np.sum((a - b) ** 2) / np.sum(a**2))
+        found[f"features {depth}"] = float(np.mean(ratios))
+    network = features.squeezenet(3)
+    sets = texture(network, originals, 0), texture(network, made, 1)
+    found["texture"] = metrics.frechet_distance(*sets)
+    frequencies, power = enlarging.spectrum(made)
+    _, wanted = enlarging.spectrum(originals)
+    new = frequencies > 1 / 8  # what the small image cannot hold
+    found["fine patterns"] = float(power[new].sum() / wanted[new].sum())
+    found["grid"] = enlarging.grid(made)
+    return found
+
+
+def pairs_for_the_blind(photos: dict[str, np.ndarray], without: Callable, with_d: Callable) -> None:
+    """Write pairs of parts, each four times enlarged, in an order drawn at random, and the key."""
+    rng = np.random.default_rng(2026)
+    folder = FOLDER / "pairs"
+    folder.mkdir(parents=True, exist_ok=True)
+    key = {}
+    names = list(photos)
+    for number in range(PAIRS):
+        photo = photos[names[number % len(names)]]
+        top, left = (int(rng.integers(0, n - SIDE + 1)) for n in photo.shape[:2])
+        made = [
+            enlarging.part(f(superresolution.shrink(photo)), SIDE, SIDE, top, left)
+            for f in (without, with_d)
+        ]
+        swapped = bool(rng.integers(2))
+        sheet = np.hstack(made[::-1] if swapped else made)
+        iio.imwrite(folder / f"{number + 1:02}.png", sheet.repeat(4, 0).repeat(4, 1))
+        key[number + 1] = "left" if swapped else "right"
+    run.write_json(folder.parent / "key.json", key)
+
+
+def main(numbers: list[str]) -> None:
+    """Train the arms; unless only some were asked for, measure them."""
+    arms = {}
+    for name in [[*ARMS][int(n)] for n in numbers] or ARMS:
+        arms[name] = train(name)
+        print(name, "is trained.", flush=True)
+    if numbers:
+        return
+    (*_, last) = arms.values()
+    methods = {"bicubic": superresolution.bicubic, "SRResNet": enlarged(last["best"])}
+    methods |= {name: enlarged(x["second"].averaged["generator"]) for name, x in arms.items()}
+    sets = {name: superresolution.benchmark(name) for name in ("Set5", "Set14")}
+    photos = {f"{s}, {name}": superresolution.cut(x) for s in sets for name, x in sets[s].items()}
+    originals = list(photos.values())
+    rows = []
     for name, method in methods.items():
-        found = [superresolution.measure(photos, method)["PSNR"] for photos in sets.values()]
-        print(f"| {name} | {found[0]:.2f} dB | {found[1]:.2f} dB |", flush=True)
-    for name, i in SHOWN:
-        photo = superresolution.cut(list(sets[name].values())[i])
-        made = [method(superresolution.shrink(photo)) for method in methods.values()]
-        pieces += [x[80:176, 80:176] * np.ones(3, "uint8") for x in (*made, photo)]
-    sheet = images.grid(np.stack(pieces), columns=len(methods) + 1)
-    iio.imwrite(ROOT / "outputs" / "gallery" / "09_parts.jpg", sheet, quality=90)
-    print(f"\n{device.name()}, {device.training_precision()}, features of {content.name}")
+        row = {s: superresolution.measure(x, method)["PSNR"] for s, x in sets.items()}
+        made = [method(superresolution.shrink(photo)) for photo in originals]
+        row |= measured(originals, made)
+        rows.append([name, *(f"{x:.3g}" if x < 10 else f"{x:.2f}" for x in row.values())])
+    floor = measured(originals, originals)
+    rows.append(["originals", "", "", *(f"{x:.3g}" for x in floor.values())])
+    print(tables.markdown(["", *row], rows))
+    pieces = []
+    for method in (*methods.values(), None):
+        for name, i, top, left in SHOWN:
+            photo = superresolution.cut(list(sets[name].values())[i])
+            made = method(superresolution.shrink(photo)) if method else photo
+            pieces.append(colour(enlarging.part(made, 72, 72, top, left)))
+    sheet = images.grid(np.stack(pieces), columns=len(SHOWN))
+    iio.imwrite(ROOT / "outputs" / "gallery" / "09_parts.jpg", sheet, quality=92)
+    pairs_for_the_blind(photos, methods[FEATURES], methods[BLIND])
+    print(f"\n{device.name()}, {device.training_precision()}")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -239,6 +239,22 @@ def test_the_spectrum_of_noise_is_flat_and_of_stripes_a_peak():
     assert abs(frequencies[np.argmax(power)] - 16 / 128) <= 1 / 64
 
 
+def test_a_grid_of_four_pixels_is_told_from_noise():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(128, 10, (160, 120, 3))
+    assert enlarging.grid([noise]) < 0.05
+    tile = np.zeros((4, 4, 1))
+    tile[0, 0] = 1.0
+    comb = np.tile(tile, (41, 31, 1))[:162, :122]
+    # High-pass of the tile: 1 at its place, -1/4 at four neighbours, so of deviation 5/4 in 16.
+    assert enlarging.grid([100 + 50 * comb]) == pytest.approx(1.0, abs=1e-6)
+    strength = 8.0
+    variance = strength**2 * 1.25 / 16
+    grey = rng.normal(128, 10, (162, 122, 1)) + strength * comb
+    expected = np.sqrt(variance / (variance + 100 * 1.25))
+    assert enlarging.grid([grey]) == pytest.approx(expected, rel=0.1)
+
+
 @pytest.mark.parametrize(
     "function",
     [
