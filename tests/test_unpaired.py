@@ -1,6 +1,5 @@
 """Unpaired data: every image of the longer kind in an epoch, new partners, cuts and flips."""
 
-import dataclasses
 import zipfile
 from collections import Counter
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils import datasets, evaluation
+from utils import evaluation
 from utils.topics import pairs, translations
 
 
@@ -201,24 +200,3 @@ def test_a_translation_and_back(capsys):
     assert nothing.score() == pytest.approx(1)
     expected = np.abs(255 - 2.0 * dark[:40]).mean()
     assert nothing.report()["cycle error"] == pytest.approx(expected)
-
-
-def test_two_data_sets_go_on_beside_each_other():
-    def one(n, seed):
-        labels = np.zeros(n, "int64")
-        return datasets.ImageData(
-            name=f"{n}", standin=False, batch_size=2, seed=seed, images=numbered(n), labels=labels
-        )
-
-    both = pairs.Unpaired(
-        name="both", standin=False, batch_size=2, seed=0, a=one(7, 1), b=one(4, 2)
-    )
-    a, b = seen(both, 0, 6)
-    for found, alone in (a, both.a), (b, both.b):
-        expected = [np.rint((x.numpy()[:, 0, 0, 0] + 1) * 127.5) for x in alone.from_step().take(6)]
-        np.testing.assert_array_equal(found, np.array(expected).astype(int) - 200)
-    rest = seen(both, 4, 2)
-    np.testing.assert_array_equal(rest, (a[4:], b[4:]))
-    other = dataclasses.replace(both, b=one(5, 2))
-    assert both.identity() != other.identity()
-    assert both.identity()["a"] == both.a.identity()

@@ -80,26 +80,6 @@ class UnpairedData(datasets.Dataset):
         return tf.cast(parts, tf.float32) / 127.5 - 1.0
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Unpaired(datasets.Dataset):
-    """Two data sets without pairs; a batch is (a, b), what each of them loads.
-
-    Each has its own order and epochs. Give them different seeds, and the batch size of this one.
-
-    Attributes:
-        a, b: the data sets.
-    """
-
-    a: datasets.Dataset
-    b: datasets.Dataset
-
-    def order(self, start: int, size: int) -> tf.data.Dataset:
-        return tf.data.Dataset.zip(self.a.order(start, size), self.b.order(start, size))
-
-    def load(self, indices: tuple[tf.Tensor, tf.Tensor], places: tf.Tensor) -> tuple[Any, Any]:
-        return self.a.load(indices[0], places), self.b.load(indices[1], places)
-
-
 def horse2zebra(
     image_size: int | tuple[int, int], batch_size: int = 1, seed: int = 0, split: str = "train"
 ) -> UnpairedData:
