@@ -23,7 +23,7 @@ import keras
 import numpy as np
 
 from tools import pages
-from utils import device, evaluation, images, metrics, run, tables
+from utils import device, evaluation, metrics, run, tables
 from utils.options import ROOT, output_dir
 from utils.topics import enlarging, features, superresolution
 
@@ -44,8 +44,8 @@ ARMS = {  # listed before the first was trained
 }
 DEPTHS = (2, 3, 5, 9)  # fire modules of SqueezeNet; the content loss compares the fifth
 PLACES = 4000  # where features are compared as two sets
-# Hair, grass and stone: test set, photograph, top, left.
-SHOWN = (("Set14", 0, 250, 330), ("Set14", 13, 80, 80), ("Set14", 2, 150, 150))
+# Hair, grass and a bank of stones: place in Set14, top, left.
+SHOWN = ((0, 250, 330), (13, 80, 80), (2, 150, 150))
 PAIRS = 24
 SIDE = 96  # pixels of a part in the blind comparison
 
@@ -94,24 +94,20 @@ def measured(originals: list[np.ndarray], made: list[np.ndarray]) -> dict[str, f
     return found
 
 
-def pairs_for_the_blind(photos: dict[str, np.ndarray], without: Callable, with_d: Callable) -> None:
-    """Write pairs of parts, each four times enlarged, in an order drawn at random, and the key."""
+def write_pairs(without: list[np.ndarray], with_d: list[np.ndarray]) -> None:
+    """Write pairs of parts, four times enlarged, left and right drawn at random, and the key."""
     rng = np.random.default_rng(2026)
     folder = FOLDER / "pairs"
     folder.mkdir(parents=True, exist_ok=True)
     key = {}
-    names = list(photos)
-    for number in range(PAIRS):
-        photo = photos[names[number % len(names)]]
-        top, left = (int(rng.integers(0, n - SIDE + 1)) for n in photo.shape[:2])
-        made = [
-            enlarging.part(f(superresolution.shrink(photo)), SIDE, SIDE, top, left)
-            for f in (without, with_d)
-        ]
-        swapped = bool(rng.integers(2))
-        sheet = np.hstack(made[::-1] if swapped else made)
-        iio.imwrite(folder / f"{number + 1:02}.png", sheet.repeat(4, 0).repeat(4, 1))
-        key[number + 1] = "left" if swapped else "right"
+    for number in range(1, PAIRS + 1):
+        two = [made[number % len(made)] for made in (without, with_d)]
+        top, left = (int(rng.integers(0, n - SIDE + 1)) for n in two[0].shape[:2])
+        two = [x[top : top + SIDE, left : left + SIDE] for x in two]
+        with_d_left = bool(rng.integers(2))
+        sheet = np.hstack(two[::-1] if with_d_left else two)
+        iio.imwrite(folder / f"{number:02}.png", sheet.repeat(4, 0).repeat(4, 1))
+        key[number] = "left" if with_d_left else "right"
     run.write_json(folder.parent / "key.json", key)
 
 
@@ -123,30 +119,30 @@ def main(numbers: list[str]) -> None:
         print(name, "is trained.", flush=True)
     if numbers:
         return
-    (*_, last) = arms.values()
-    methods = {"bicubic": superresolution.bicubic, "SRResNet": enlarged(last["best"])}
+    methods = {"bicubic": superresolution.bicubic, "SRResNet": enlarged(arms[BLIND]["best"])}
     methods |= {name: enlarged(x["second"].averaged["generator"]) for name, x in arms.items()}
     sets = {name: superresolution.benchmark(name) for name in ("Set5", "Set14")}
-    photos = {f"{s}, {name}": superresolution.cut(x) for s in sets for name, x in sets[s].items()}
-    originals = list(photos.values())
+    photos = [superresolution.cut(photo) for found in sets.values() for photo in found.values()]
+    first = len(sets["Set5"])
+    made = {name: [f(superresolution.shrink(x)) for x in photos] for name, f in methods.items()}
+    floor = measured(photos, photos)["texture"]  # of other places in the same photographs
     rows = []
-    for name, method in methods.items():
-        row = {s: superresolution.measure(x, method)["PSNR"] for s, x in sets.items()}
-        made = [method(superresolution.shrink(photo)) for photo in originals]
-        row |= measured(originals, made)
-        rows.append([name, *(f"{x:.3g}" if x < 10 else f"{x:.2f}" for x in row.values())])
-    floor = measured(originals, originals)
-    rows.append(["originals", "", "", *(f"{x:.3g}" for x in floor.values())])
-    print(tables.markdown(["", *row], rows))
-    pieces = []
-    for method in (*methods.values(), None):
-        for name, i, top, left in SHOWN:
-            photo = superresolution.cut(list(sets[name].values())[i])
-            made = method(superresolution.shrink(photo)) if method else photo
-            pieces.append(colour(enlarging.part(made, 72, 72, top, left)))
-    sheet = images.grid(np.stack(pieces), columns=len(SHOWN))
-    iio.imwrite(ROOT / "outputs" / "gallery" / "09_parts.jpg", sheet, quality=92)
-    pairs_for_the_blind(photos, methods[FEATURES], methods[BLIND])
+    for name, results in (made | {"originals": photos}).items():
+        decibels = [np.inf] * len(photos)
+        if name != "originals":
+            both = zip(photos, results, strict=True)
+            decibels = [superresolution.compare(*pair)["PSNR"] for pair in both]
+        found = {"Set5": np.mean(decibels[:first]), "Set14": np.mean(decibels[first:])}
+        found |= measured(photos, results)
+        found["texture"] /= floor
+        rows.append([name, *(f"{x:.3g}" if x < 10 else f"{x:.2f}" for x in found.values())])
+    print(tables.markdown(["", *found], rows))
+    sheet = [
+        np.hstack([colour(enlarging.part(results[first + i], 72, 72, *at)) for i, *at in SHOWN])
+        for results in (*made.values(), photos)
+    ]
+    iio.imwrite(ROOT / "outputs" / "gallery" / "09_parts.jpg", np.vstack(sheet), quality=92)
+    write_pairs(made[FEATURES], made[BLIND])
     print(f"\n{device.name()}, {device.training_precision()}")
 
 
