@@ -94,10 +94,10 @@ def measured(originals: list[np.ndarray], made: list[np.ndarray]) -> dict[str, f
     return found
 
 
-def write_pairs(without: list[np.ndarray], with_d: list[np.ndarray]) -> None:
+def write_pairs(name: str, without: list[np.ndarray], with_d: list[np.ndarray]) -> None:
     """Write pairs of parts, four times enlarged, left and right drawn at random, and the key."""
     rng = np.random.default_rng(2026)
-    folder = FOLDER / "pairs"
+    folder = FOLDER / name
     folder.mkdir(parents=True, exist_ok=True)
     key = {}
     for number in range(1, PAIRS + 1):
@@ -108,7 +108,7 @@ def write_pairs(without: list[np.ndarray], with_d: list[np.ndarray]) -> None:
         sheet = np.hstack(two[::-1] if with_d_left else two)
         iio.imwrite(folder / f"{number:02}.png", sheet.repeat(4, 0).repeat(4, 1))
         key[number] = "left" if with_d_left else "right"
-    run.write_json(folder.parent / "key.json", key)
+    run.write_json(FOLDER / f"{name}.json", key)
 
 
 def main(numbers: list[str]) -> None:
@@ -142,7 +142,8 @@ def main(numbers: list[str]) -> None:
         for results in (*made.values(), photos)
     ]
     iio.imwrite(ROOT / "outputs" / "gallery" / "09_parts.jpg", np.vstack(sheet), quality=92)
-    write_pairs(made[FEATURES], made[BLIND])
+    write_pairs("pairs", made[FEATURES], made[BLIND])
+    write_pairs("pairs with pixels", made[PIXELS], made[BLIND])
     print(f"\n{device.name()}, {device.training_precision()}")
 
 
