@@ -20,10 +20,11 @@ os.environ |= {"PRESET": "long", "STANDIN": "never"}
 
 import imageio.v3 as iio
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 
 from tools import pages
-from utils import device, evaluation, metrics, run, tables
+from utils import device, evaluation, images, metrics, run, tables
 from utils.options import ROOT, output_dir
 from utils.topics import enlarging, features, superresolution
 
@@ -44,7 +45,7 @@ ARMS = {  # listed before the first was trained
 }
 DEPTHS = (2, 3, 5, 9)  # fire modules of SqueezeNet; the content loss compares the fifth
 PLACES = 4000  # where features are compared as two sets
-# Hair, grass and a bank of stones: place in Set14, top, left.
+# Hair, grass and a bridge: place in Set14, top, left.
 SHOWN = ((0, 250, 330), (13, 80, 80), (2, 150, 150))
 PAIRS = 24
 SIDE = 96  # pixels of a part in the blind comparison
@@ -137,11 +138,15 @@ def main(numbers: list[str]) -> None:
         found["texture"] /= floor
         rows.append([name, *(f"{x:.3g}" if x < 10 else f"{x:.2f}" for x in found.values())])
     print(tables.markdown(["", *found], rows))
-    sheet = [
-        np.hstack([colour(enlarging.part(results[first + i], 72, 72, *at)) for i, *at in SHOWN])
+    parts = [
+        colour(enlarging.part(results[first + i], 72, 72, *at))
         for results in (*made.values(), photos)
+        for i, *at in SHOWN
     ]
-    iio.imwrite(ROOT / "outputs" / "gallery" / "09_parts.jpg", np.vstack(sheet), quality=92)
+    heads = [f"Set14, {kind}" for kind in ("hair", "grass", "bridge")]
+    labels = {"columns": 3, "scale": 4, "rows": [*made, "original"], "heads": heads}
+    images.show(np.stack(parts), title="BSDS500, five trainings", **labels)
+    plt.savefig(ROOT / "outputs" / "gallery" / "09_parts.jpg")
     write_pairs("pairs", made[FEATURES], made[BLIND])
     write_pairs("pairs with pixels", made[PIXELS], made[BLIND])
     print(f"\n{device.name()}, {device.training_precision()}")

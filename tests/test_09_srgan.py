@@ -207,7 +207,6 @@ def test_another_first_stage_is_another_run_of_the_second(monkeypatch):
         best = keras.models.clone_model(found.generator)
         best.set_weights(given)
         found.first = types.SimpleNamespace(best={"generator": best})
-        exec(cell("generator.set_weights(first"), vars(found))
         with pytest.raises(Reached):
             exec(cell("second = training.Trainer("), vars(found))
     assert fingerprint.unlike(starts[0], starts[1]) == []
