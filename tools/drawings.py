@@ -343,8 +343,8 @@ def cyclegan() -> Axes:
     return axes
 
 
-def enlarged(axes: Axes, y: float) -> None:
-    """Draw the path of lesson 09 from the original to the enlarged crop, its middle at y."""
+def enlarged(axes: Axes, y: float, side: int) -> None:
+    """Draw the path of lesson 09 from an original crop to the enlarged one, its middle at y."""
     hr = animal(True, False)
     lr = hr.reshape(24, 4, 24, 4).mean(axis=(1, 3))
     picture(axes, (52, y), 80, hr, REAL)
@@ -353,8 +353,8 @@ def enlarged(axes: Axes, y: float) -> None:
     picture(axes, (394, y), 80, animal(True, False, 1.4), FAKE)
     for start, end in (94, 146), (178, 211), (312, 350):
         arrow(axes, (start, y), (end, y))
-    label(axes, (52, y + 54), "HR, 96 × 96", REAL)
-    label(axes, (162, y + 54), "LR, 24 × 24")
+    label(axes, (52, y + 54), f"HR, {side} × {side}", REAL)
+    label(axes, (162, y + 54), f"LR, {side // 4} × {side // 4}")
     label(axes, (120, y - 14), "bicubic")
     label(axes, (394, y + 54), "SR = G(LR)", FAKE)
 
@@ -364,7 +364,7 @@ def first_stage(axes: Axes, top: float) -> None:
     title = "Stage 1, SRResNet: make the pixels right"
     label(axes, (12, top), title, DARK, 13, "left")
     y = top + 100
-    enlarged(axes, y)
+    enlarged(axes, y, 96)
     box(axes, (560, y), (110, 40), "pixel loss", FAKE, 12)
     arrow(axes, (436, y), (503, y), colour=FAKE)
     arrow(axes, (52, y - 42), (52, y - 66), (560, y - 66), (560, y - 22), colour=REAL)
@@ -378,12 +378,11 @@ def judges(axes: Axes, y: float) -> None:
     """Draw what compares and judges the crops of lesson 09, around the height y."""
     for colour, x in (REAL, 486), (FAKE, 470):
         above = 7 if colour == FAKE else -7
-        for row, end in (y - 92, 630), (y - 6, 514), (y + 92, 514):
+        for row, end in (y - 6, 514), (y + 92, 514):
             arrow(axes, (x, row - above), (end, row - above), colour=colour)
     box(axes, (566, y - 6), (100, 62), "feature\nnetwork φ,\nfrozen", DARK)
     box(axes, (566, y + 92), (100, 84), "discriminator\nD", JUDGE)
-    rows = ("pixel loss", -92), ("content loss", -6), ("adversarial\nloss", 68)
-    for name, row in rows:
+    for name, row in ("content loss", -6), ("adversarial\nloss", 68):
         box(axes, (684, y + row), (100, 40), name, FAKE)
         axes.plot((735, 750), (y + row, y + row), FAKE, linestyle=(0, (4, 3)), linewidth=1.6)
     box(axes, (684, y + 122), (100, 34), "loss of D", JUDGE)
@@ -396,15 +395,15 @@ def second_stage(axes: Axes, top: float) -> None:
     title = "Stage 2, SRGAN:\nmake it look real"
     label(axes, (12, top + 10), title, DARK, 13, "left")
     y = top + 166
-    enlarged(axes, y)
+    enlarged(axes, y, 48)
     axes.plot((436, 470), (y, y), FAKE, linewidth=1.6)
-    axes.plot((470, 470), (y - 99, y + 85), FAKE, linewidth=1.6)
+    axes.plot((470, 470), (y - 13, y + 85), FAKE, linewidth=1.6)
     low = y + 99
-    axes.plot((52, 52, 486, 486), (y + 64, low, low, y - 85), REAL, linewidth=1.6)
+    axes.plot((52, 52, 486, 486), (y + 64, low, low, y + 1), REAL, linewidth=1.6)
     judges(axes, y)
     path = (750, y + 68), (750, y - 130), (285, y - 130), (285, y - 34)
     arrow(axes, *path, colour=FAKE, dashed=True)
-    label(axes, (500, y - 146), "weighted sum of three losses: updates G", FAKE)
+    label(axes, (500, y - 146), "weighted sum of two losses: updates G", FAKE)
     arrow(
         axes,
         (684, y + 141),
