@@ -3,10 +3,10 @@
     python -m benchmarks.cyclegan_parts [NUMBER ...]
 
 Each arm is the page at `long`, on small faces of CelebA, with smaller networks, and with a part
-left out: some 55 minutes on one CPU core. It can be stopped, and goes on when it is run again.
+left out: some 32 minutes on one CPU core. It can be stopped, and goes on when it is run again.
 With numbers (0 to 7), only these arms are trained. Else all are trained and then measured on faces
 that no training saw: the table is printed, and the picture is written to
-outputs/gallery/07_parts.jpg.
+outputs/gallery/07_hair.jpg.
 
 The settings were found with the first judge on validation faces, the full model, two trials. The
 second judge, which chose nothing, gives the table.
@@ -24,6 +24,7 @@ import imageio.v3 as iio
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio
 
+from benchmarks import arms
 from tools import pages
 from utils import device, evaluation, images, metrics, tables
 from utils.options import ROOT, output_dir
@@ -83,7 +84,6 @@ def hair(size: int, seed: int = 0, **options: Any) -> pairs.UnpairedData:
 def train(name: str) -> dict[str, Any]:
     """Train an arm, go on with it, or open it; return the page's names."""
     changes, constants = ARMS[name]
-    os.environ["OUTPUT_DIR"] = str(FOLDER / str([*ARMS].index(name)))
     page = pages.Page("07_cyclegan")
     margin = round(SETTINGS["IMAGE_SIZE"] * 286 / 256)
     lines = f'dataset = hair({margin}, seed=SEED)\ntest = hair(IMAGE_SIZE, split="validation")'
@@ -129,10 +129,7 @@ def row(names: dict[str, Any], test: pairs.UnpairedData) -> dict[str, str]:
 
 def main(numbers: list[str]) -> None:
     """Train the arms; unless only some were asked for, measure them."""
-    arms = {}
-    for name in [[*ARMS][int(n)] for n in numbers] or ARMS:
-        arms[name] = train(name)
-        print(name, "is trained.", flush=True)
+    trained = arms.train(FOLDER, [*ARMS], numbers, train)
     if numbers:
         return
     # None of the faces of this archive is in the small set, whatever the split is called.
@@ -140,7 +137,7 @@ def main(numbers: list[str]) -> None:
     a, b = test.a[:TESTED], test.b[:TESTED]
     test = pairs.UnpairedData(**{**vars(test), "a": a, "b": b})
     rows, pictures = [], [np.concatenate([a[:SHOWN], b[:SHOWN]])]
-    for name, names in arms.items():
+    for name, names in trained.items():
         found = row(names, test)
         rows.append([name, *found.values()])
         made = [
@@ -151,7 +148,7 @@ def main(numbers: list[str]) -> None:
     print(tables.markdown(["", *found], rows))
     judges.table("second")
     sheet = images.grid(np.concatenate(pictures), columns=2 * SHOWN)
-    iio.imwrite(ROOT / "outputs" / "gallery" / "07_parts.jpg", sheet, quality=90)
+    iio.imwrite(ROOT / "outputs" / "gallery" / "07_hair.jpg", sheet, quality=90)
     print(f"\n{device.name()}, {device.training_precision()}")
 
 

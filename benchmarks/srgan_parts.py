@@ -23,6 +23,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 
+from benchmarks import arms
 from tools import pages
 from utils import device, evaluation, images, metrics, run, tables
 from utils.options import ROOT, output_dir
@@ -53,7 +54,6 @@ SIDE = 96  # pixels of a part in the blind comparison
 
 def train(name: str) -> dict:
     """Train an arm, go on with it, or open it; return the page's names."""
-    os.environ["OUTPUT_DIR"] = str(FOLDER / str([*ARMS].index(name)))
     return pages.run("09_srgan", *ARMS[name], show=("second.fit(",))
 
 
@@ -114,14 +114,11 @@ def write_pairs(name: str, without: list[np.ndarray], with_d: list[np.ndarray]) 
 
 def main(numbers: list[str]) -> None:
     """Train the arms; unless only some were asked for, measure them."""
-    arms = {}
-    for name in [[*ARMS][int(n)] for n in numbers] or ARMS:
-        arms[name] = train(name)
-        print(name, "is trained.", flush=True)
+    trained = arms.train(FOLDER, [*ARMS], numbers, train)
     if numbers:
         return
-    methods = {"bicubic": superresolution.bicubic, "SRResNet": enlarged(arms[BLIND]["best"])}
-    methods |= {name: enlarged(x["second"].averaged["generator"]) for name, x in arms.items()}
+    methods = {"bicubic": superresolution.bicubic, "SRResNet": enlarged(trained[BLIND]["best"])}
+    methods |= {name: enlarged(x["second"].averaged["generator"]) for name, x in trained.items()}
     sets = {name: superresolution.benchmark(name) for name in ("Set5", "Set14")}
     photos = [superresolution.cut(photo) for found in sets.values() for photo in found.values()]
     first = len(sets["Set5"])

@@ -133,6 +133,7 @@ def test_each_update_moves_its_own_network_and_never_the_content():
 def test_the_weight_of_the_adversarial_loss():
     """Without features the generator's gradient is that of the adversarial loss, by its weight."""
     found, (lr, hr) = page(), batch()
+    assert found.LAMBDA_ADVERSARIAL == 3e-3
     found.content = keras.Sequential([layers.Input((48, 48, 3)), layers.Rescaling(0.0)])
     variables = found.generator.trainable_variables
     found.g_optimizer = keras.optimizers.SGD(1.0)
