@@ -11,17 +11,14 @@ from __future__ import annotations
 import json
 import time
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tools import records
 from utils import datasets, evaluation, runtime
+from utils.topics import classes
 
 SEED = 1
-BATCH_SIZE = 128
-EPOCHS = 10
-LEARNING_RATE = 1e-3  # of Adam; falls to 0 along half a cosine
 
 
 def main() -> None:
@@ -31,24 +28,14 @@ def main() -> None:
     train, test = datasets.mnist(seed=SEED), datasets.mnist(split="test")
     if train.standin:
         raise SystemExit("The classifier needs the real MNIST: set DATA_DIR.")
-    network = evaluation.digit_network()
-    model = keras.Model(network.input, network.output[1])
-    steps = EPOCHS * -(-len(train.images) // BATCH_SIZE)
-    model.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
     began = time.perf_counter()
-    images = train.images / np.float32(127.5) - 1
-    model.fit(images, train.labels, batch_size=BATCH_SIZE, epochs=EPOCHS, verbose=2)
+    network = classes.train_classifier(train.images, train.labels, SEED, verbose=2)
     seconds = time.perf_counter() - began
-    logits = network.predict(test.images / np.float32(127.5) - 1, verbose=0)[1]
-    accuracy = np.mean(logits.argmax(1) == test.labels)
+    accuracy = classes.accuracy(network, test)
     folder = evaluation.DIGITS_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "weights.npz", *network.get_weights())
-    facts = {"test_accuracy": round(float(accuracy), 4), "seconds": round(seconds)}
+    facts = {"test_accuracy": round(accuracy, 4), "seconds": round(seconds)}
     facts |= {k: v for k, v in runtime.facts().items() if k in ("device", "versions", "date")}
     text = json.dumps(facts, indent=1)
     (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")

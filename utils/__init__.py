@@ -27,6 +27,8 @@ In topics/ lies what one or two lessons need; a topic, a file or a folder,
 imports the files above, no other topic:
     plane            a game whose best discriminator is known: lessons 01 and 04
     ring             eight Gaussians, and how many a generator finds: lesson 04
+    critics          two discs of points, and networks that tell them apart: lesson 05
+    classes          samples that were asked for by class, measured: lesson 06
     pairs            two kinds of photographs without pairs: lesson 07
     translations     photographs that become another kind, measured: lesson 07
     cyclegan         layers and image pool of CycleGAN: lesson 07

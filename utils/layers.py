@@ -47,20 +47,21 @@ def dcgan_generator(
 
 
 def dcgan_discriminator(
-    channels: Sequence[int], noise: float, batch_norm: bool = True
+    channels: Sequence[int], noise: float, batch_norm: bool = True, inputs: int = 1
 ) -> keras.Model:
-    """Build the discriminator of lesson 02: images (n, 28, 28, 1) -> logits (n, 1).
+    """Build the discriminator of lesson 02: images (n, 28, 28, inputs) -> logits (n, 1).
 
     Args:
         channels: as of `dcgan_generator`; here the last is the first, at 14 x 14 pixels.
         noise: standard deviation of the normal noise on its input, in training only
-            (Arjovsky and Bottou 2017, section 3).
+            (Arjovsky and Bottou 2017, section 3). 0: there is no such layer.
         batch_norm: False leaves batch normalisation out; biases take its place.
+        inputs: channels of the images.
     """
     first, *others = reversed(channels)
     x = [
-        layers.Input((28, 28, 1)),
-        layers.GaussianNoise(noise),
+        layers.Input((28, 28, inputs)),
+        *([layers.GaussianNoise(noise)] if noise else []),
         layers.Conv2D(first, **_stride_2()),
         layers.LeakyReLU(negative_slope=0.2),
     ]
