@@ -1,4 +1,4 @@
-"""Trainings that differ in one thing each, in folders of their own: what two benchmarks share."""
+"""Trainings that differ in one thing each, in folders of their own: what benchmarks share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from utils import run as runs
+from utils.options import output_dir
 
 
 def train(
@@ -28,3 +31,17 @@ def train(
         arms[names[number]] = run(names[number])
         print(names[number], "is trained.", flush=True)
     return arms
+
+
+def measured_once(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what an arm measured, in JSON's values; it is kept in the arm's folder.
+
+    Args:
+        measure: trains the arm and measures it. Not called where this was done before.
+    """
+    file = output_dir() / "measured.json"
+    if known := runs.read_json(file):
+        return known
+    found = measure()
+    runs.write_json(file, found)
+    return found

@@ -3,8 +3,9 @@
     python -m benchmarks.steps [CASE]
 
 The plain steps are those of public tutorials, over the same networks, batch and settings, in
-float32: Keras' for the lessons on digits (its guide to a custom `train_step`), TensorFlow's
-CycleGAN, and for lesson 09 what most repositories have, where D and G each draw their own crops.
+float32: Keras' for the lessons on digits (its guide to a custom `train_step`, its example of a
+conditional GAN), TensorFlow's CycleGAN, and for lesson 09 what most repositories have, where D and
+G each draw their own crops.
 All are timed in turns in one process, together with the largest convolution and matrix product
 that show how fast the machine can be. Nothing else may run.
 """
@@ -29,7 +30,7 @@ import tensorflow as tf
 
 from benchmarks import timing
 from tools import pages
-from utils import device, runtime
+from utils import datasets, device, runtime
 from utils.topics import features, superresolution
 
 Step = Callable[..., dict[str, tf.Tensor]]
@@ -116,6 +117,40 @@ def digits(lesson: str, **changes: int) -> Case:
         return {"d_loss": d_loss, "g_loss": g_loss}
 
     batch = tf.random.stateless_uniform((n, 28, 28, 1), (1, 1), -1, 1)
+    return Case(page, {"plain": plain, "lesson": page.train_step}, (batch,), [g, d])
+
+
+def cgan(way: str) -> Case:
+    """Return https://keras.io/examples/generative/conditional_gan and lesson 06.
+
+    The example shows real images and fakes to D in one batch, and updates G once.
+    """
+    dataset = datasets.mnist(16, labels=True)
+    page = pages.Page("06_cgan")
+    page.set(WAY=way)
+    page = page.definitions("train_step", "discriminator", dataset=dataset)
+    g, d, rng = page.generator, page.discriminator, page.rng
+    n, length = page.BATCH_SIZE, page.LATENT_DIM
+    g_optimizer, d_optimizer = (adam(x, page.LEARNING_RATE, page.BETA_1) for x in (g, d))
+    targets = tf.concat([tf.zeros((n, 1)), tf.ones((n, 1))], 0)
+    of_logits = keras.losses.BinaryCrossentropy(from_logits=True)
+
+    def plain(batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        real, numbers = batch
+        labels = tf.one_hot(numbers, page.CLASSES)
+        fake = g([rng.normal((n, length)), labels], training=True)
+        both = tf.concat([fake, real], 0), tf.concat([labels, labels], 0)
+        with tf.GradientTape() as tape:
+            d_loss = of_logits(targets, d([*both], training=True)[:, :1])
+        descend(tape, d_loss, d, d_optimizer)
+        z = rng.normal((n, length))
+        with tf.GradientTape() as tape:
+            answers = d([g([z, labels], training=True), labels], training=True)
+            g_loss = cross_entropy(1.0, answers[:, :1])
+        descend(tape, g_loss, g, g_optimizer)
+        return {"d_loss": d_loss, "g_loss": g_loss}
+
+    batch = next(iter(dataset.from_step(0)))
     return Case(page, {"plain": plain, "lesson": page.train_step}, (batch,), [g, d])
 
 
@@ -213,6 +248,8 @@ def srgan(first: bool, size: int = 96, batch_size: int = 8) -> Case:
 CASES = {
     "lesson 01": lambda: digits("01_gan"),
     "lesson 02": lambda: digits("02_dcgan"),
+    "lesson 06, planes": lambda: cgan("planes"),
+    "lesson 06, projection": lambda: cgan("projection"),
     "lesson 07, 128": lambda: cyclegan(128, True),
     "lesson 07, 128, no identity loss": lambda: cyclegan(128, False),
     "lesson 07, 256": lambda: cyclegan(256, True),

@@ -166,13 +166,18 @@ def test_xla_is_a_constant_and_an_option(lesson, environment, precision, expecte
 # Several devices
 
 
-def page_trainer(lesson, batch, seed=1):
-    """Return a Trainer of a page's own networks and step, without noise and Dropout."""
+SMALL = {  # the pages' own steps, without noise and Dropout, in small batches
+    "01_gan": {"BATCH_SIZE": 16, "DROPOUT": 0.0, "DROPOUT_IN": 0.0},
+    "02_dcgan": {"BATCH_SIZE": 8, "NOISE": 0.0},
+    "06_cgan": {"BATCH_SIZE": 8, "NOISE": 0.0},
+}
+
+
+def page_trainer(lesson, dataset, seed=1):
+    """Return a Trainer of a page's own networks and step."""
     page = pages.Page(lesson)
-    page.set(BATCH_SIZE=batch)
-    zero = {"01_gan": ("DROPOUT", "DROPOUT_IN"), "02_dcgan": ("NOISE",)}[lesson]
-    page.set(**dict.fromkeys(zero, 0.0))
-    found = page.definitions(*pages.PARTS, "train_step")
+    page.set(**SMALL[lesson])
+    found = page.definitions(*pages.PARTS, "train_step", dataset=dataset)
     parts = {name: getattr(found, name) for name in pages.PARTS}
     average = {"generator": 0.999}
     return training.Trainer(lesson, found.train_step, {"SEED": seed}, average, **parts)
@@ -191,14 +196,14 @@ def in_float64():
 
 def fifty_updates(lesson, monkeypatch):
     monkeypatch.setenv("STANDIN", "always")
-    batch = {"01_gan": 16, "02_dcgan": 8}[lesson]
-    trainer = page_trainer(lesson, batch)
-    data = datasets.mnist(batch, seed=1)
+    batch = SMALL[lesson]["BATCH_SIZE"]
+    data = datasets.mnist(batch, seed=1, labels=lesson == "06_cgan")
+    trainer = page_trainer(lesson, data)
     trainer.fit(data, 2, 25, lambda: np.zeros((1, 28, 28, 1)))
     return trainer
 
 
-@pytest.mark.parametrize("lesson", ["01_gan", "02_dcgan"])
+@pytest.mark.parametrize("lesson", SMALL)
 def test_two_devices_compute_what_one_does(lesson, in_float64, monkeypatch, request, capsys):
     """The real steps, 50 updates: batch norm synchronized, the same z."""
     one = fifty_updates(lesson, monkeypatch)

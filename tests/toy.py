@@ -118,6 +118,25 @@ def fit(trainer, rounds, callbacks=(), steps=STEPS, averaged=None, **options):
     return trainer.fit(data(), rounds, steps, sample, callbacks=callbacks, **options)
 
 
+def straight_and_in_halves(make, dataset, steps=2):
+    """Return the values after two rounds: of a run, and of one that a new Trainer went on with.
+
+    Args:
+        make: lesson -> a Trainer as it begins.
+        dataset: what they are trained on.
+        steps: a round.
+    """
+    sample = lambda: np.zeros((4, 28, 28, 1))  # noqa: E731
+    found = []
+    for lesson, halves in ("straight", (2,)), ("halves", (1, 2)):
+        for rounds in halves:
+            keras.utils.clear_session()  # layers are called as in a new process
+            trainer = make(lesson)
+            trainer.fit(dataset, rounds, steps, sample)
+        found.append(trainer.state.values())
+    return found
+
+
 def train(rounds, output, file, precision="float32"):
     """Train, and write all state to a file."""
     os.environ |= {"OUTPUT_DIR": output, "PRECISION": precision}

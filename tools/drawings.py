@@ -265,6 +265,49 @@ def losses() -> Axes:
     return axes
 
 
+def told(axes: Axes, x: float, name: str, lines: Sequence[str]) -> None:
+    """Draw a way to tell D the label: what goes in at the top, the answer at the bottom."""
+    label(axes, (x, 222), name, DARK, 12)
+    for y, text in zip((262, 322, 382), lines, strict=True):
+        box(axes, (x, y), (226, 40), text, JUDGE)
+    for y in (282, 342):
+        arrow(axes, (x, y), (x, y + 20), colour=JUDGE)
+
+
+def cgan() -> Axes:
+    """Lesson 06: the label enters G beside z, and D in one of three ways."""
+    axes = sheet(440)
+    label(axes, (88, 52), "random\nnumbers z", at="right")
+    numbers(axes, (105, 52), 78, RANDOM[0, :12])
+    label(axes, (88, 142), "label 3,\none-hot", at="right")
+    numbers(axes, (105, 142), 78, np.where(np.arange(10) == 3, 2.0, -2.0))
+    arrow(axes, (117, 52), (140, 52), (140, 82), (193, 82))
+    arrow(axes, (117, 142), (140, 142), (140, 98), (193, 98))
+    box(axes, (260, 90), (130, 90), "generator\nG", FAKE, 13)
+    arrow(axes, (327, 90), (382, 90), colour=FAKE)
+    for i, slant in enumerate((0.0, 0.25, -0.2)):
+        place = (425 + 82 * i, 90)
+        picture(axes, place, 72, digit(STROKES[3], slant))
+    label(axes, (507, 144), "G(z, 3) for three z: always a 3,\nin another style", FAKE)
+    label(axes, (690, 70), "Three ways\nto tell D\nthe label:", JUDGE, 11)
+    arrow(axes, (690, 110), (690, 190), colour=JUDGE)
+    told(axes, 130, "planes", ("image + 10 planes", "D of lesson 02", "real, and fits the label?"))
+    told(
+        axes,
+        380,
+        "classifier",
+        ("image alone", "D of lesson 02", "real?   which of 10 classes?"),
+    )
+    told(
+        axes,
+        630,
+        "projection",
+        ("image alone", "features φ(x) of D", "real?   +   φ(x) · v of class 3"),
+    )
+    label(axes, (380, 424), "Fakes get random labels; real images come with their own.")
+    return axes
+
+
 def animal(striped: bool, left: bool, blur: float = 0.0) -> np.ndarray:
     """Return a grey image (96, 96) in [0, 1] of scikit-image's horse, plain or as a zebra.
 
@@ -516,6 +559,7 @@ DRAWINGS = {
     "02": dcgan,
     "03": latent_space,
     "04": losses,
+    "06": cgan,
     "07": cyclegan,
     "09": srgan,
     "12": features,

@@ -23,6 +23,7 @@ STARS = {
     "01_gan": (*LOSSES, "train_step"),
     "02_dcgan": (*LOSSES, "train_step"),
     "04_lsgan": LOSSES,
+    "06_cgan": (*LOSSES, "train_step"),
     "07_cyclegan": (*LOSSES, "train_step"),
 }
 
