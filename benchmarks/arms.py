@@ -33,15 +33,20 @@ def train(
     return arms
 
 
-def measured_once(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return what an arm measured, in JSON's values; it is kept in the arm's folder.
+def measured_once(measure: Callable[[str], dict[str, Any]]) -> Callable[[str], dict[str, Any]]:
+    """Return a `run` for `train` that keeps what an arm measured in the arm's folder.
 
     Args:
-        measure: trains the arm and measures it. Not called where this was done before.
+        measure: trains the arm with a name and measures it, in JSON's values. Not called where
+            this was done before.
     """
-    file = output_dir() / "measured.json"
-    if known := runs.read_json(file):
-        return known
-    found = measure()
-    runs.write_json(file, found)
-    return found
+
+    def run(name: str) -> dict[str, Any]:
+        file = output_dir() / "measured.json"
+        if known := runs.read_json(file):
+            return known
+        found = measure(name)
+        runs.write_json(file, found)
+        return found
+
+    return run

@@ -70,8 +70,7 @@ def own_answers(names: dict[str, Any]) -> dict[str, float]:
 
 def main(numbers: list[str]) -> None:
     """Train and measure; unless only some runs were asked for, print the table."""
-    once = lambda name: arms.measured_once(lambda: measured(name))  # noqa: E731
-    found = arms.train(FOLDER, [*RUNS], numbers, once)
+    found = arms.train(FOLDER, [*RUNS], numbers, arms.measured_once(measured))
     if numbers:
         return
     real = datasets.mnist()

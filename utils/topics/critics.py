@@ -80,7 +80,8 @@ def trained(
     @tf.function
     def update() -> None:
         chosen = rng.uniform((2, BATCH), maxval=len(real), dtype=tf.int32)
-        real_batch, fake_batch = tf.gather(real, chosen[0]), tf.gather(fake, chosen[1])
+        real_batch = tf.gather(real, chosen[0])
+        fake_batch = tf.gather(fake, chosen[1])
         with tf.GradientTape() as tape:
             total = loss(made(real_batch, training=True), made(fake_batch, training=True))
             if penalty:
