@@ -84,8 +84,7 @@ def draw(found: dict[str, dict[str, list[float]]]) -> None:
 
 def main(numbers: list[str]) -> None:
     """Train; unless only some runs were asked for, print the table and draw the picture."""
-    once = lambda name: arms.measured_once(lambda: measured(name))  # noqa: E731
-    found = arms.train(FOLDER, [*RUNS], numbers, once)
+    found = arms.train(FOLDER, [*RUNS], numbers, arms.measured_once(measured))
     if numbers:
         return
     rows = []

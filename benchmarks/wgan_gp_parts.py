@@ -54,8 +54,7 @@ def measured(name: str) -> dict[str, Any]:
 
 def main(numbers: list[str]) -> None:
     """Train and measure; unless only some runs were asked for, print the table."""
-    once = lambda name: arms.measured_once(lambda: measured(name))  # noqa: E731
-    found = arms.train(FOLDER, [*RUNS], numbers, once)
+    found = arms.train(FOLDER, [*RUNS], numbers, arms.measured_once(measured))
     if numbers:
         return
     columns = "best", "final", "recall"

@@ -2,78 +2,95 @@
 
     python -m benchmarks.which_networks [NUMBER ...]
 
-Listed, with all settings, before the first was trained. Each loss has the step of its lesson
-(02, 04, 05) and one seed. Learning rates are constant: of RATES, each loss has the one that is
-best on lesson 02's networks after TRIED updates of G, measured on training digits that were held
-out. Then all three train lesson 02's networks, until each has had 20 x or less once: the updates
-of G that this takes are the length for all networks. Where one does not get there in MOST updates,
-the limit is 50 x for all.
+Listed, with all settings, before the first run was trained. Each loss has the networks, the step
+and the settings of its lesson (02, 04, 05), a constant learning rate and seed 1. A run is scored
+after every 1,000 updates of G, and ends when its score is at most 20 times the floor.
 
-Each run is scored EVERY updates of G, and can be stopped: it goes on when the command is run again.
-With numbers (0 to 20), only these runs of the table are trained. The tables are printed, and the
-failures' digits are written to outputs/gallery/05_networks.png.
+The first three runs train the unchanged networks, for at most 10,000 updates of G. Where all three
+losses reach 20 x, this is the limit, else 50 x. The most updates that one of them needs are the
+length for all runs; the most seconds (updates times the median of a step, all steps timed in
+turns) are the time for all. A run that fails within the length goes on until its time is over, too.
+
+A run can be stopped: it goes on when the command is run again. With numbers (0 to 20), only these
+runs are trained. Without numbers the tables are printed, and a film strip of the runs that failed
+is written to outputs/gallery/05_networks.png.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import os
+import statistics
 import sys
 from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 os.environ |= {"PRESET": "long", "STANDIN": "never"}
 
+import imageio.v3 as imageio
 import keras
-import numpy as np
+import matplotlib.pyplot as plt
 import tensorflow as tf
 from keras import layers
 
+from benchmarks import arms, timing
 from tools import pages
-from utils import datasets, device, evaluation, images, panel, run, runtime, steps, tables, training
+from utils import datasets, device, evaluation, panel, run, runtime, steps, tables, training
 from utils.layers import dcgan_discriminator, dcgan_generator
 from utils.options import ROOT, output_dir
 
 FOLDER = output_dir() / "benchmarks" / "which_networks"
 LESSONS = {"cross-entropy": "02_dcgan", "least squares": "04_lsgan", "Wasserstein": "05_wgan_gp"}
+GAMES = {
+    "cross-entropy": panel.CROSS_ENTROPY,
+    "least squares": panel.LEAST_SQUARES,
+    "Wasserstein": panel.WASSERSTEIN,
+}
 NETWORKS = (
-    "lesson 02's networks",
-    "no batch norm",
+    "unchanged",
+    "without batch norm",
     "dense D",
     "deeper",
     "rate x 4",
     "Adam with .9",
     "tanh in D",
 )
-RATES = 5e-4, 1e-3, 2e-3
-TRIED, MOST, EVERY = 2000, 12_000, 500  # updates of G
+RUNS = {f"{network}, {loss}": (network, loss) for network in NETWORKS for loss in LESSONS}
+LIMITS = 20.0, 50.0  # times the floor
+MOST, EVERY = 10_000, 1000  # updates of G
+AVERAGED = 500  # updates of G that the averaged generator looks back on
 SEED = 1
-AVERAGE = 0.999
-HELD_OUT = 10_000  # training digits
-DRAWN = 32  # digits of a failure in the picture
+DRAWN = 16  # digits in a frame
+TIMES = 5  # frames of a failure in the film strip
 
 
 @functools.cache
-def page_of(loss: str) -> object:
+def page_of(loss: str) -> ModuleType:
     """Return the definitions of the page that a loss is from."""
-    wanted = ("generator_loss", "critic_loss" if loss == "Wasserstein" else "discriminator_loss")
-    return pages.Page(LESSONS[loss]).definitions(*wanted)
+    losses = "generator_loss", "critic_loss" if loss == "Wasserstein" else "discriminator_loss"
+    return pages.Page(LESSONS[loss]).definitions(*losses)
 
 
-def build(loss: str, network: str) -> tuple[keras.Model, keras.Model]:
-    """Build G and D, or the critic, which has no noise and no batch normalisation."""
+def g_updates(loss: str) -> int:
+    """Return how often a step of this loss updates G."""
+    return getattr(page_of(loss), "G_UPDATES", 1)
+
+
+def build(network: str, loss: str) -> tuple[keras.Model, keras.Model]:
+    """Build G, and D or the critic, which has no noise and no batch normalisation."""
     keras.utils.set_random_seed(SEED)
     page = page_of(loss)
     is_critic = loss == "Wasserstein"
     noise = 0.0 if is_critic else page.NOISE
-    batch_norm = network != "no batch norm"
+    batch_norm = network != "without batch norm"
     generator = dcgan_generator(page.LATENT_DIM, page.CHANNELS, batch_norm)
     discriminator = dcgan_discriminator(page.CHANNELS, noise, batch_norm and not is_critic)
     if network == "dense D":
         discriminator = dense(noise)
     if network == "deeper":
-        generator, discriminator = (deeper(x) for x in (generator, discriminator))
+        generator, discriminator = deeper(generator), deeper(discriminator)
     if network == "tanh in D":
         discriminator = with_tanh(discriminator)
     return generator, discriminator
@@ -97,9 +114,9 @@ def deeper(network: keras.Model) -> keras.Model:
         if isinstance(layer, layers.ReLU | layers.LeakyReLU):
             initial = keras.initializers.RandomNormal(stddev=0.02)
             channels = layer.output.shape[-1]
-            found.append(layers.Conv2D(channels, 3, padding="same", kernel_initializer=initial))
-            found += [layers.BatchNormalization()] if has_norm else []
-            found.append(type(layer).from_config(layer.get_config() | {"name": None}))
+            conv = layers.Conv2D(channels, 3, padding="same", kernel_initializer=initial)
+            norm = [layers.BatchNormalization()] if has_norm else []
+            found += [conv, *norm, type(layer).from_config(layer.get_config() | {"name": None})]
     return keras.Sequential(found)
 
 
@@ -112,32 +129,31 @@ def with_tanh(network: keras.Model) -> keras.Model:
     return keras.Sequential([layers.Input(network.input_shape[1:]), *found])
 
 
-def trainer_of(loss: str, network: str, rate: float, name: str) -> training.Trainer:
+def trainer_of(network: str, loss: str) -> training.Trainer:
     """Return a Trainer with the step of the loss's lesson and a constant rate."""
     page = page_of(loss)
-    generator, discriminator = build(loss, network)
-    rate *= 4 if network == "rate x 4" else 1
+    generator, discriminator = build(network, loss)
+    rate = page.LEARNING_RATE * (4 if network == "rate x 4" else 1)
     beta_1 = 0.9 if network == "Adam with .9" else page.BETA_1
-    rates = {"g_optimizer": rate, "d_optimizer": rate * getattr(page, "CRITIC_FASTER", 1)}
     parts = {"generator": generator, "discriminator": discriminator}
-    for kind, model in zip(rates, (generator, discriminator), strict=True):
-        parts[kind] = keras.optimizers.Adam(rates[kind], beta_1=beta_1, beta_2=page.BETA_2)
+    for kind, model in ("g_optimizer", generator), ("d_optimizer", discriminator):
+        parts[kind] = keras.optimizers.Adam(rate, beta_1=beta_1, beta_2=page.BETA_2)
         parts[kind].build(model.trainable_variables)
     parts["rng"] = device.generator(SEED)
-    constants = runtime.constants(vars(page)) | {"SEED": SEED, "XLA": page.XLA}
-    return training.Trainer(
-        name, step_of(loss, parts), constants, average={"generator": AVERAGE}, **parts
-    )
+    decay = 1 - g_updates(loss) / AVERAGED
+    name = f"{network}, {loss}".replace(", ", "_").replace(" ", "_")
+    constants = {"XLA": page.XLA, "SEED": SEED}
+    average = {"generator": decay}
+    return training.Trainer(name, step_of(loss, parts), constants, average, **parts)
 
 
-def step_of(loss: str, parts: dict) -> Callable:
-    """Return the training step of the loss's lesson."""
+def step_of(loss: str, parts: dict[str, Any]) -> Callable:
+    """Return the training step of the loss's lesson, over these parts."""
     page = page_of(loss)
     if loss == "Wasserstein":
         given = {name: parts[name] for name in ("generator", "g_optimizer", "d_optimizer", "rng")}
         given["critic"] = parts["discriminator"]
         return pages.Page(LESSONS[loss]).definitions("train_step", **given).train_step
-    probability = tf.sigmoid if loss == "cross-entropy" else tf.identity
     return steps.gan_step(
         *(parts[name] for name in pages.PARTS[:4]),
         page.generator_loss,
@@ -146,29 +162,36 @@ def step_of(loss: str, parts: dict) -> Callable:
         page.BATCH_SIZE,
         page.LATENT_DIM,
         page.G_UPDATES,
-        probability,
+        tf.sigmoid if loss == "cross-entropy" else tf.identity,
     )
 
 
-def data(loss: str, held_out: bool) -> tuple[datasets.ImageData, np.ndarray]:
-    """Return the training digits and those that scores compare with."""
+def data(loss: str) -> datasets.Dataset:
+    """Return the training digits in the batches of the loss's step."""
     page = page_of(loss)
-    found = datasets.mnist(page.BATCH_SIZE * getattr(page, "N_CRITIC", 1), seed=SEED)
-    if not held_out:
-        return found, datasets.mnist(split="test").images
-    kept = {"images": found.images[:-HELD_OUT], "labels": found.labels[:-HELD_OUT]}
-    return dataclasses.replace(found, **kept), found.images[-HELD_OUT:]
+    return datasets.mnist(page.BATCH_SIZE * getattr(page, "N_CRITIC", 1), seed=SEED)
 
 
-def train(
-    loss: str, network: str, rate: float, updates: int, held_out: bool = False
-) -> tuple[list[float], training.Trainer]:
-    """Train, go on, or open, and return the scores, one each EVERY updates of G."""
+class Reached(keras.callbacks.Callback):
+    """Ends the training at a score."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Compare."""
+        if (logs or {})["score"] <= self.limit:
+            self.model.stop_training = True
+
+
+def train(network: str, loss: str, updates: int, limit: float) -> dict[str, Any]:
+    """Train, go on, or open a run; return its scores, one each EVERY updates of G, and frames."""
     page = page_of(loss)
-    name = f"{loss}_{network}_{rate:g}{'_held_out' * held_out}".replace(" ", "_").replace("'", "")
-    trainer = trainer_of(loss, network, rate, name)
-    dataset, real = data(loss, held_out)
-    measured = evaluation.Evaluation(evaluation.digit_classifier(), dataset.images, real)
+    trainer = trainer_of(network, loss)
+    dataset = data(loss)
+    test = datasets.mnist(split="test")
+    digits = evaluation.Evaluation(evaluation.digit_classifier(), dataset.images, test.images)
     averaged = trainer.averaged["generator"]
     fixed_z = tf.random.stateless_normal((DRAWN, page.LATENT_DIM), (SEED, 1))
 
@@ -176,59 +199,126 @@ def train(
         return averaged(fixed_z, training=False)
 
     def score() -> float:
-        drawn = evaluation.draw(averaged, measured.n, page.LATENT_DIM, seed=(SEED, 3))
-        return measured.frechet(drawn)
+        return digits.frechet(evaluation.draw(averaged, digits.n, page.LATENT_DIM, (SEED, 3)))
 
-    each = EVERY // getattr(page, "G_UPDATES", 1)
-    game = {"cross-entropy": panel.CROSS_ENTROPY, "least squares": panel.LEAST_SQUARES}
-    options = {"game": game.get(loss, panel.WASSERSTEIN)}
-    history = trainer.fit(dataset, updates // EVERY, each, sample, score, **options)
-    return [row["score"] for row in history], trainer
-
-
-def settled() -> dict:
-    """Return the rate of each loss, the length and the limit; found once, then kept."""
-    if known := run.read_json(FOLDER / "settled.json"):
-        return known
-    tried = {
-        loss: {rate: train(loss, NETWORKS[0], rate, TRIED, held_out=True)[0][-1] for rate in RATES}
-        for loss in LESSONS
+    length = updates // EVERY, EVERY // g_updates(loss)
+    options = {"game": GAMES[loss], "callbacks": [Reached(limit)]}
+    history = trainer.fit(dataset, *length, sample, score, **options)
+    return {
+        "scores": [row["score"] for row in history],
+        "frames": [str(path) for path in trainer.frames],
     }
-    rates = {loss: min(found, key=found.get) for loss, found in tried.items()}
-    scores = {loss: train(loss, NETWORKS[0], rates[loss], MOST)[0] for loss in LESSONS}
-    limit = 20 if all(min(found) <= 20 for found in scores.values()) else 50
-    needed = [next(i for i, x in enumerate(found) if x <= limit) for found in scores.values()]
-    tried = {loss: {str(rate): x for rate, x in found.items()} for loss, found in tried.items()}
-    found = {"rates": rates, "updates": (max(needed) + 1) * EVERY, "limit": limit, "tried": tried}
-    run.write_json(FOLDER / "settled.json", found | {"scores": scores})
+
+
+def seconds_an_update() -> dict[str, float]:
+    """Return the median seconds of an update of G of all runs, timed in turns; once, then kept."""
+    file = FOLDER / "seconds.json"
+    if known := run.read_json(file):
+        return known
+    calls = {}
+    for name, (network, loss) in RUNS.items():
+        trainer = trainer_of(network, loss)
+        compiled = tf.function(trainer.step, jit_compile=trainer.xla)
+        calls[name] = functools.partial(compiled, next(iter(data(loss).from_step(0))))
+    found = timing.in_turns(calls, turns=7, calls=5)
+    per_step = {name: statistics.median(seconds) for name, seconds in found.items()}
+    seconds = {name: per_step[name] / g_updates(loss) for name, (_, loss) in RUNS.items()}
+    run.write_json(file, seconds)
+    return seconds
+
+
+def needed(scores: list[float], limit: float) -> int | None:
+    """Return the updates of G after which a score is at most the limit; None: after none."""
+    reached = [i for i, score in enumerate(scores, start=1) if score <= limit]
+    return reached[0] * EVERY if reached else None
+
+
+def unchanged() -> dict[str, dict[str, Any]]:
+    """Return what the first three runs found.
+
+    Raises:
+        FileNotFoundError: they are not trained yet.
+    """
+    found = {}
+    for number, loss in enumerate(LESSONS):
+        found[loss] = run.read_json(FOLDER / str(number) / "measured.json")
+        if not found[loss]:
+            raise FileNotFoundError(
+                f"Run {number}, {NETWORKS[0]}, {loss}, decides the length of all others: train "
+                "it first with `python -m benchmarks.which_networks 0 1 2`."
+            )
     return found
 
 
-def main(numbers: list[str]) -> None:
-    """Train all runs, or some; print the tables and draw the failures."""
-    os.environ["OUTPUT_DIR"] = str(FOLDER)
+def settled() -> tuple[float, int, float]:
+    """Return the limit (times the floor), the length (updates of G) and the time (seconds)."""
+    scores = {loss: found["scores"] for loss, found in unchanged().items()}
+    (limit,) = [x for x in LIMITS if all(needed(s, x) for s in scores.values())][:1]
+    length = {loss: needed(found, limit) for loss, found in scores.items()}
+    seconds = seconds_an_update()
+    time = max(length[loss] * seconds[f"{NETWORKS[0]}, {loss}"] for loss in LESSONS)
+    return limit, max(length.values()), time
+
+
+def measured(name: str) -> dict[str, Any]:
+    """Train a run as long as is settled."""
     runtime.start(SEED)
-    found = settled()
-    print(found)
-    updates, limit = found["updates"], found["limit"]
-    runs = [*itertools.product(NETWORKS, LESSONS)]
-    rows = {network: [network] for network in NETWORKS}
-    failed = {}
-    for number in map(int, numbers or range(len(runs))):
-        network, loss = runs[number]
-        scores, trainer = train(loss, network, found["rates"][loss], MOST)
-        best = min(scores[: updates // EVERY])
-        rows[network].append(f"{best:.1f}{'' if best <= limit else ' (fails)'}")
-        print(network, loss, [round(x, 1) for x in scores], flush=True)
-        if best > limit:
-            failed[f"{network}, {loss}"] = np.asarray(trainer.sample())
+    network, loss = RUNS[name]
+    if network == NETWORKS[0]:
+        return train(network, loss, MOST, LIMITS[0])
+    limit, length, time = settled()
+    in_time = int(time / seconds_an_update()[name] // EVERY * EVERY)
+    return train(network, loss, max(length, in_time), limit)
+
+
+def cell(scores: list[float], limit: float, most: int) -> str:
+    """Return after how many updates a run is at the limit, or that it is not, and its best."""
+    found = needed(scores[: most // EVERY], limit)
+    if found:
+        return f"{found:,}"
+    return f"no ({min(scores[: most // EVERY], default=float('nan')):.0f} ×)"
+
+
+def film_strip(failed: dict[str, dict[str, Any]]) -> None:
+    """Draw a row for each run that failed: its digits at equal distances in time."""
+    figure, grid = plt.subplots(len(failed), TIMES, figsize=(9, 1.9 * len(failed)), squeeze=False)
+    for row, (name, found) in zip(grid, failed.items(), strict=True):
+        frames = found["frames"][1:]
+        for column, axes in enumerate(row):
+            number = (column + 1) * len(frames) // TIMES - 1
+            axes.imshow(imageio.imread(frames[max(number, 0)]), cmap="gray")
+            axes.set(xticks=[], yticks=[])
+        network, loss = name.split(", ")
+        row[0].set_ylabel(f"{network}\n{loss}", fontsize=8)
+    figure.tight_layout()
+    figure.savefig(ROOT / "outputs" / "gallery" / "05_networks.png", dpi=70)
+
+
+def main(numbers: list[str]) -> None:
+    """Train; unless only some runs were asked for, print the tables and draw the failures."""
+    found = arms.train(FOLDER, [*RUNS], numbers, arms.measured_once(measured))
     if numbers:
         return
-    print(tables.markdown([f"best in {updates:,} updates of G", *LESSONS], list(rows.values())))
+    limit, length, time = settled()
+    seconds = seconds_an_update()
+    for title, most in (
+        (f"at most {length:,} updates of G", dict.fromkeys(RUNS, length)),
+        (f"at most {time:.0f} seconds", {name: int(time / s) for name, s in seconds.items()}),
+    ):
+        rows = []
+        for network in NETWORKS:
+            names = [f"{network}, {loss}" for loss in LESSONS]
+            rows.append([network, *(cell(found[x]["scores"], limit, most[x]) for x in names)])
+        columns = list(zip(*rows, strict=True))[1:]
+        reached = [sum(not x.startswith("no") for x in column) for column in columns]
+        rows.append(["reach it", *(f"{n} of {len(NETWORKS)}" for n in reached)])
+        print(f"\nUpdates of G until {limit:g} x the floor, {title}:\n")
+        print(tables.markdown(["", *LESSONS], rows))
+    failed = {name: x for name, x in found.items() if not needed(x["scores"], limit)}
     if failed:
-        drawn = np.concatenate([x[:16] for x in failed.values()])
-        picture = images.frame(drawn, "after all updates", columns=16)
-        images.save_png(ROOT / "outputs" / "gallery" / "05_networks.png", picture)
+        film_strip(failed)
+    for name, x in found.items():
+        print(name, f"{1000 * seconds[name]:.1f} ms", [round(score, 1) for score in x["scores"]])
     print(f"\n{device.name()}, {device.training_precision()}")
 
 
