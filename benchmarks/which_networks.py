@@ -19,7 +19,6 @@ is written to outputs/gallery/05_networks.png.
 from __future__ import annotations
 
 import functools
-import itertools
 import os
 import statistics
 import sys
