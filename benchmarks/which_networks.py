@@ -3,8 +3,8 @@
     python -m benchmarks.which_networks [NUMBER ...]
 
 Listed, with all settings, before the first run was trained. Each loss has the networks, the step
-and the settings of its lesson (02, 04, 05) at `quick`, a constant learning rate and seed 1. A run is scored
-after every 1,000 updates of G, and ends when its score is at most 20 times the floor.
+and the settings of its lesson (02, 04, 05) at `quick`, a constant learning rate and seed 1. A run
+is scored after every 1,000 updates of G, and ends when its score is at most 20 times the floor.
 
 The first three runs train the unchanged networks, for at most 10,000 updates of G. Where all three
 losses reach 20 x, this is the limit, else 50 x. The most updates that one of them needs are the
