@@ -21,7 +21,7 @@ from tools import pages
 from utils import evaluation, options
 
 SEEDS = (1, 2, 3)
-LESSONS = ("01_gan", "02_dcgan", "04_lsgan")
+LESSONS = ("01_gan", "02_dcgan", "04_lsgan", "06_cgan")
 
 
 def execute(page: pages.Page, folder: Path, **environment: str) -> None:
