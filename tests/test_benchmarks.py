@@ -199,8 +199,9 @@ def test_a_page_can_be_scored_every_round(lesson):
     seeds.score_every_round(page)
     after = "\n".join(cell.source for cell in page.code)
     pattern = r'score_every(?:=|": )(\d+)'
-    assert int(*re.findall(pattern, before)) > 1
-    assert re.findall(pattern, after) == ["1"]
+    said = re.findall(pattern, before)  # where nothing is said, every round is scored
+    assert all(int(number) > 1 for number in said)
+    assert re.findall(pattern, after) == ["1"] * len(said)
 
 
 def test_the_clock_of_the_race_rests_while_it_scores(monkeypatch):
