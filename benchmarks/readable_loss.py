@@ -16,8 +16,6 @@ import os
 import sys
 from typing import Any
 
-os.environ |= {"PRESET": "long", "STANDIN": "never"}
-
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy import optimize, spatial, stats
@@ -120,4 +118,5 @@ def main(numbers: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "long", "STANDIN": "never"}
     main(sys.argv[1:])

@@ -23,8 +23,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
-os.environ |= {"PRESET": "quick"}
-
 import keras
 import tensorflow as tf
 
@@ -399,4 +397,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "quick"}
     main()

@@ -19,9 +19,6 @@ import os
 import statistics
 import sys
 import time
-
-os.environ |= {"PRESET": "long", "PRECISION": "float32", "STANDIN": "never"}
-
 from collections.abc import Callable
 
 import keras
@@ -328,4 +325,5 @@ def main(hours: str = "1", *names: str) -> None:
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "long", "PRECISION": "float32", "STANDIN": "never"}
     main(*sys.argv[1:])

@@ -26,8 +26,6 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-os.environ |= {"PRESET": "quick", "STANDIN": "never"}
-
 import imageio.v3 as imageio
 import keras
 import matplotlib.pyplot as plt
@@ -322,4 +320,5 @@ def main(numbers: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "quick", "STANDIN": "never"}
     main(sys.argv[1:])

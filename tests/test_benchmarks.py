@@ -1,5 +1,6 @@
 """What the benchmarks count with, held against sums by hand."""
 
+import ast
 import re
 
 import numpy as np
@@ -12,6 +13,7 @@ from benchmarks import precision, readable_loss, seeds, speedrun, timing, which_
 from tests import toy
 from tools import pages
 from utils import callbacks, device
+from utils.options import ROOT
 
 
 def test_operations_of_a_step_by_hand():
@@ -264,3 +266,12 @@ def test_a_run_reaches_the_limit_within_its_updates_or_not():
     assert which_networks.needed(scores, 10.0) is None
     assert which_networks.cell(scores, 20.0, 4000) == "3,000"
     assert which_networks.cell(scores, 20.0, 2999) == "no (30 ×)"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.stem)
+def test_a_benchmark_that_is_imported_leaves_the_environment_as_it_is(path):
+    """Else all that runs in the same process has its preset, as the pages of CI once had."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        is_definition = isinstance(node, ast.FunctionDef | ast.ClassDef)
+        is_main = isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
+        assert is_definition or is_main or "os.environ" not in ast.unparse(node)
