@@ -248,9 +248,18 @@ def unchanged() -> dict[str, dict[str, Any]]:
 
 
 def settled() -> tuple[float, int, float]:
-    """Return the limit (times the floor), the length (updates of G) and the time (seconds)."""
+    """Return the limit (times the floor), the length (updates of G) and the time (seconds).
+
+    Raises:
+        ValueError: a loss does not reach the larger limit on the unchanged networks.
+    """
     scores = {loss: found["scores"] for loss, found in unchanged().items()}
-    (limit,) = [x for x in LIMITS if all(needed(s, x) for s in scores.values())][:1]
+    limits = [x for x in LIMITS if all(needed(s, x) for s in scores.values())]
+    if not limits:
+        raise ValueError(
+            f"After {MOST:,} updates of G, a loss is not at {LIMITS[-1]:g} x: {scores}."
+        )
+    limit = limits[0]
     length = {loss: needed(found, limit) for loss, found in scores.items()}
     seconds = seconds_an_update()
     time = max(length[loss] * seconds[f"{NETWORKS[0]}, {loss}"] for loss in LESSONS)

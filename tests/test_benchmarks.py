@@ -215,17 +215,14 @@ def test_the_clock_of_the_race_rests_while_it_scores(monkeypatch):
     assert clock() == 111.0 - 100.0 - 7.0
 
 
-def test_correlations_of_a_loss_with_the_score_by_hand():
-    """A loss that falls with the score, but whose changes go the other way; the first is left."""
-    score = [99.0, 64, 49, 36, 25, 16, 9, 4, 1, 0]
-    loss = [-5.0, 30, 29, 27, 24, 20, 15, 9, 2, -6]
-    run = {"score": score, "d_loss": loss, "g_loss": score, "round": list(range(10))}
-    found = readable_loss.correlations(run, "02_dcgan")
-    np.testing.assert_allclose(found["d_loss"], (1, -1))
-    np.testing.assert_allclose(found["g_loss"], (1, 1))
-    assert found["round"][0] == pytest.approx(-1)
-    critic = readable_loss.correlations(run, "05_wgan_gp")
-    np.testing.assert_allclose(critic["d_loss"], (-1, 1))  # minus the loss
+def test_the_table_of_losses_has_a_row_for_each_loss_and_a_number_for_each_seed():
+    falling = [{"round": i, "score": 9.0 - i, "d_loss": i**2, "g_loss": 9.0 - i} for i in range(9)]
+    histories = {"02_dcgan": [falling] * 3, "05_wgan_gp": [falling]}
+    rows = readable_loss.correlations(histories)
+    assert rows[0] == ["02_dcgan, d_loss", "-1.00 -1.00 -1.00", "+nan +nan +nan"]
+    assert rows[1][:2] == ["02_dcgan, g_loss", "+1.00 +1.00 +1.00"]
+    assert rows[2] == ["02_dcgan, number of the round", "-1.00 -1.00 -1.00", "–"]
+    assert rows[3][:2] == ["05_wgan_gp, minus d_loss", "+1.00"]
 
 
 def kinds(network):
