@@ -263,6 +263,7 @@ def test_a_run_reaches_the_limit_within_its_updates_or_not():
     assert which_networks.needed(scores, 10.0) is None
     assert which_networks.cell(scores, 20.0, 4000) == "3,000"
     assert which_networks.cell(scores, 20.0, 2999) == "no (30 ×)"
+    assert which_networks.cell(scores, 20.0, 999) == "no (not scored)"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.stem)
