@@ -228,11 +228,14 @@ SIDES = {"tutorial": tutorial, "guide": guide, "wgan_gp": wgan_gp, "lesson": les
 
 
 def seconds_an_update(trainers: list[training.Trainer], batches: list[tf.Tensor]) -> list[float]:
-    """Return each side's median over 15 turns of 20 updates. Moves the weights, saves nothing."""
+    """Return each side's median over 7 turns of 2 updates. Moves the weights, saves nothing.
+
+    No more, because an update of the example of WGAN-GP takes half a minute on a CPU core.
+    """
     updates = {}
     for i, (trainer, batch) in enumerate(zip(trainers, batches, strict=True)):
         updates[i] = functools.partial(trainer._compiled(), batch)  # as it trained
-    return [statistics.median(x) for x in timing.in_turns(updates, turns=15, calls=20).values()]
+    return [statistics.median(x) for x in timing.in_turns(updates, turns=7, calls=2).values()]
 
 
 def seconds_to(threshold: float, trainer: training.Trainer, seconds: float) -> str:
