@@ -102,7 +102,7 @@ def draw(histories: dict[str, list[list[dict]]]) -> None:
         below.set(xlabel=f"change of {name}", ylabel="change of the score")
         below.axhline(0, color="gray", linewidth=0.6)
         below.axvline(0, color="gray", linewidth=0.6)
-        below.locator_params(axis="x", nbins=4)
+        below.locator_params(axis="x", nbins=3)
     grid[0, 0].legend(fontsize=7)
     figure.savefig(ROOT / "outputs" / "gallery" / "05_losses.png", dpi=80)
 
