@@ -13,6 +13,7 @@ TOPICS = UTILS / "topics"
 ORDER = [
     "options",
     "device",
+    "workers",
     "runtime",
     "images",
     "tables",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -23,6 +24,10 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from tools import pages
 from utils.options import OPTIONS, ROOT, expanded, option, output_dir
 
+TOGETHER = (
+    "TF_CONFIG is set: where one worker ends, the others end too. Start all of them again, and the "
+    "training continues after the last round that was saved."
+)
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -46,6 +51,7 @@ def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool =
     _set_options(preset)
     began, error = time.perf_counter(), ""
     page = pages.Page(lesson)
+    os.environ["PAGE"] = f"{lesson} {_digest(page)}"  # several workers compare it
     client = page.client(_Headless)
     try:
         client.execute()
@@ -66,7 +72,14 @@ def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool =
         if error:
             shown = error if sys.stderr.isatty() else COLOURS.sub("", error)
             print(f"\nA cell failed.\n{shown}", file=sys.stderr)
+            if os.environ.get("TF_CONFIG"):
+                print(TOGETHER, file=sys.stderr)
     return 1 if error else 130 if client.interrupted else 0
+
+
+def _digest(page: pages.Page) -> str:
+    code = "\n".join(cell.source for cell in page.code)
+    return hashlib.sha256(code.encode()).hexdigest()[:8]
 
 
 def own_folder(folders: Sequence[str], lesson: str) -> str:

@@ -28,7 +28,7 @@ import filelock
 import numpy as np
 import tensorflow as tf
 
-from utils import device, fingerprint, images, runtime
+from utils import device, fingerprint, images, runtime, workers
 from utils.options import ROOT, option, output_dir
 from utils.state import Values
 
@@ -46,14 +46,16 @@ def shown(path: Path) -> str:
 
 
 def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
-    """Write a file whole or not at all; of several processes only the chief does.
+    """Write a file whole or not at all; of several workers only the chief does, and all wait.
 
     Args:
         path: of the file; its folder is made where it is missing.
         fill: writes the content into an open file.
     """
-    if not device.is_chief():
-        return
+    workers.by_chief(lambda: _write(path, fill))
+
+
+def _write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".saving")
     try:
@@ -66,8 +68,12 @@ def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write plain values as JSON."""
+    write(path, _json(content))
+
+
+def _json(content: Any) -> Callable[[BinaryIO], Any]:
     text = json.dumps(content, indent=1) + "\n"
-    write(path, lambda file: file.write(text.encode()))
+    return lambda file: file.write(text.encode())
 
 
 def read_json(path: Path) -> Any:
@@ -109,23 +115,28 @@ def open_folder(lesson: str, identity: dict[str, Any]) -> Iterator[Path]:
     """
     folder = find_folder(lesson, identity)
     with contextlib.ExitStack() as stack:
-        try:
-            if device.is_chief():
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                lock = folder.parent / f".{folder.name}.lock"
-                stack.enter_context(filelock.FileLock(lock, timeout=WAIT))
-                _prepare(folder, identity)
-        except filelock.Timeout:
-            raise OSError(
-                f"Another process trains in {shown(folder)}. Wait until it is done, or stop it, "
-                "then run again. To train beside it, set OUTPUT_DIR to another folder."
-            ) from None
-        except OSError as error:
-            raise OSError(
-                f"{folder} cannot be written to: {error.strerror or error}. Set OUTPUT_DIR to a "
-                "folder that can."
-            ) from error
+        workers.by_chief(lambda: _take(folder, identity, stack))
+        workers.check_shared(folder)
         yield folder
+
+
+def _take(folder: Path, identity: dict[str, Any], stack: contextlib.ExitStack) -> None:
+    """Lock a run's folder until the stack is closed, and prepare it."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = folder.parent / f".{folder.name}.lock"
+        stack.enter_context(filelock.FileLock(lock, timeout=WAIT))
+        _prepare(folder, identity)
+    except filelock.Timeout:
+        raise OSError(
+            f"Another process trains in {shown(folder)}. Wait until it is done, or stop it, "
+            "then run again. To train beside it, set OUTPUT_DIR to another folder."
+        ) from None
+    except OSError as error:
+        raise OSError(
+            f"{folder} cannot be written to: {error.strerror or error}. Set OUTPUT_DIR to a "
+            "folder that can."
+        ) from error
 
 
 def find_folder(lesson: str, identity: dict[str, Any]) -> Path:
@@ -168,7 +179,7 @@ def _prepare(folder: Path, identity: dict[str, Any]) -> None:
         )
     found = _known(file)
     if not found:
-        write_json(file, identity)
+        _write(file, _json(identity))
     elif fingerprint.differences(found, identity):
         raise OSError("another run has just begun there")
 
@@ -341,9 +352,15 @@ def tell(error: BaseException, done: int, rounds: int, batch_size: int) -> None:
 
     Raises:
         MemoryError: the device's memory is full.
+        RuntimeError: another worker has ended.
         BaseException: the error, unless it is an interrupt.
     """
     saved = f"saved up to round {done} of {rounds}"
+    if isinstance(error, tf.errors.OpError) and (why := workers.ended(error)):
+        raise RuntimeError(
+            f"Another worker has ended the training: {why}. It is {saved}. Restart all workers to "
+            "continue."
+        ) from None
     if isinstance(error, tf.errors.ResourceExhaustedError):
         raise MemoryError(
             f"The device's memory is full ({saved}). Lower BATCH_SIZE, now {batch_size}, or the "
