@@ -111,8 +111,9 @@ def open_folder(lesson: str, identity: dict[str, Any]) -> Iterator[Path]:
 
     Raises:
         OSError: the folder cannot be written to, or another process trains in it.
-        ValueError: a run.json is damaged.
+        ValueError: a run.json is damaged, or workers train other things.
     """
+    workers.agree("training", identity)
     folder = find_folder(lesson, identity)
     with contextlib.ExitStack() as stack:
         workers.by_chief(lambda: _take(folder, identity, stack))

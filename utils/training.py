@@ -134,7 +134,6 @@ class Trainer:
         self.score_every = score_every
         self.snapshots = snapshots
         identity = self.identity()
-        workers.agree("training", identity)
         with run.open_folder(self.lesson, identity) as self.folder:
             self._open(identity)
             shown = panel.Progress(
