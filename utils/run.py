@@ -145,12 +145,11 @@ def find_folder(lesson: str, identity: dict[str, Any]) -> Path:
     preset = runtime.preset()
     first = output_dir() / lesson / preset
     others = sorted(first.parent.glob(f"{first.name}-*/run.json"))
-    for file in (first / "run.json", *others):
-        found = _known(file)
-        aside = "-previous" in file.parent.name
-        if found and not aside and not fingerprint.differences(found, identity):
-            return file.parent
-    found = _known(first / "run.json")
+    runs = {file.parent: _known(file) for file in (first / "run.json", *others)}
+    for folder, found in runs.items():
+        if found and "-previous" not in folder.name and not fingerprint.differences(found, identity):
+            return folder
+    found = runs[first]  # read once: another process may write it meanwhile
     if found is None:
         return first
     changed = ", ".join(fingerprint.differences(found, identity))
