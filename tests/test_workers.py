@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests import processes, toy, train_page
-from utils import runtime, workers
+from utils import options, runtime, workers
 
 # In float64, because these games amplify rounding tenfold in five updates.
 TOLERANCE = {"01_gan": 1e-9, "02_dcgan": 1e-9, "05_wgan_gp": 1e-9, "09_srgan": 1e-9}
@@ -57,32 +57,32 @@ def config(number, ports=(1, 2), kind="worker", **jobs):
 def test_a_config_that_cannot_be_read_is_named(text, why, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match=rf"TF_CONFIG cannot be read: .*{why}.*It looks so: {{"):
-        workers.cluster()
+        options.cluster()
 
 
 def test_the_example_in_the_message_is_right(monkeypatch):
-    monkeypatch.setenv("TF_CONFIG", workers.EXAMPLE)
-    assert workers.cluster() == (("10.0.0.1:12345", "10.0.0.2:12345"), 0)
+    monkeypatch.setenv("TF_CONFIG", options.TF_CONFIG)
+    assert options.cluster() == (("10.0.0.1:12345", "10.0.0.2:12345"), 0)
 
 
 def test_an_address_that_does_not_exist_is_named(monkeypatch):
     worker = ["127.0.0.1:1", "nowhere.invalid:2"]
     monkeypatch.setenv("TF_CONFIG", config(0, worker=worker))
     with pytest.raises(ValueError, match=r"names nowhere\.invalid, which this machine cannot find"):
-        workers.cluster()
+        workers.join({})
 
 
 @pytest.mark.parametrize("text", ["", " ", config(0, ports=[1])])
 def test_one_worker_trains_as_without(text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
-    assert workers.cluster() is None
+    assert options.cluster() is None
     assert not workers.join({})
 
 
 @pytest.mark.parametrize(("kind", "index", "number"), [("chief", 0, 0), ("worker", 1, 2)])
 def test_the_chief_comes_first(kind, index, number, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", config(index, kind=kind, chief=["127.0.0.1:9"]))
-    assert workers.cluster() == (("127.0.0.1:9", "127.0.0.1:1", "127.0.0.1:2"), number)
+    assert options.cluster() == (("127.0.0.1:9", "127.0.0.1:1", "127.0.0.1:2"), number)
 
 
 def test_a_port_that_is_taken_is_named(monkeypatch):

@@ -147,7 +147,8 @@ def find_folder(lesson: str, identity: dict[str, Any]) -> Path:
     others = sorted(first.parent.glob(f"{first.name}-*/run.json"))
     runs = {file.parent: _known(file) for file in (first / "run.json", *others)}
     for folder, found in runs.items():
-        if found and "-previous" not in folder.name and not fingerprint.differences(found, identity):
+        aside = "-previous" in folder.name
+        if found and not aside and not fingerprint.differences(found, identity):
             return folder
     found = runs[first]  # read once: another process may write it meanwhile
     if found is None:

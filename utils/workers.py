@@ -9,70 +9,19 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import secrets
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import context
 
 from utils import device
-
-EXAMPLE = (
-    '{"cluster": {"worker": ["10.0.0.1:12345", "10.0.0.2:12345"]}, '
-    '"task": {"type": "worker", "index": 0}}'
-)
-
-
-class Cluster(NamedTuple):
-    """What TF_CONFIG says.
-
-    Attributes:
-        addresses: "host:port" of all workers, the chief's first.
-        number: which of them this process is; the chief is 0.
-    """
-
-    addresses: tuple[str, ...]
-    number: int
-
-
-def cluster() -> Cluster | None:
-    """Return what TF_CONFIG says, None where it is not set or names one worker only.
-
-    Raises:
-        ValueError: it cannot be read, or names an address that cannot be found.
-    """
-    text = os.environ.get("TF_CONFIG", "")
-    if not text.strip():
-        return None
-    try:
-        jobs, task = (json.loads(text)[name] for name in ("cluster", "task"))
-        chiefs = list(jobs.get("chief", ()))
-        if unknown := {task["type"], *jobs} - {"chief", "worker"}:
-            raise ValueError(f"{min(unknown)!r} is neither chief nor worker")
-        addresses = (*chiefs, *jobs["worker"])
-        number = int(task["index"]) + len(chiefs) * (task["type"] == "worker")
-        hosts = [address.rsplit(":", 1) for address in addresses]
-        ports = [int(port) for _, port in hosts]
-        if not 0 <= number < len(addresses):
-            raise ValueError(f"there is no {task['type']} with the index {task['index']}")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ValueError(f"TF_CONFIG cannot be read: {what}. It looks so: {EXAMPLE}") from None
-    for (host, _), port in zip(hosts, ports, strict=True):
-        try:
-            socket.getaddrinfo(host, port)
-        except OSError as error:
-            raise ValueError(
-                f"TF_CONFIG names {host}, which this machine cannot find ({error.strerror}). Set "
-                "the addresses of the workers as all of them can reach them."
-            ) from None
-    return Cluster(addresses, number) if len(addresses) > 1 else None
+from utils.options import Cluster, cluster
 
 
 def join(facts: dict[str, Any]) -> bool:
@@ -102,6 +51,7 @@ def join(facts: dict[str, Any]) -> bool:
 
 @functools.cache  # TensorFlow can join once in a process
 def _strategy(found: Cluster) -> tf.distribute.Strategy:
+    _check_addresses(found)
     _check_port(found)
     others = ", ".join(a for i, a in enumerate(found.addresses) if i != found.number)
     print(f"Worker {found.number} of {len(found.addresses)} waits for {others}.", flush=True)
@@ -112,6 +62,19 @@ def _strategy(found: Cluster) -> tf.distribute.Strategy:
             "TF_CONFIG is set, but TensorFlow has already computed something in this kernel. "
             f"Restart the kernel, and run runtime.start first. ({error})"
         ) from None
+
+
+def _check_addresses(found: Cluster) -> None:
+    """Look whether this machine knows the others' names; TensorFlow would wait for them."""
+    for address in found.addresses:
+        host, port = address.rsplit(":", 1)
+        try:
+            socket.getaddrinfo(host, port)
+        except OSError as error:
+            raise ValueError(
+                f"TF_CONFIG names {host}, which this machine cannot find ({error.strerror}). Set "
+                "the addresses of the workers as all of them can reach them."
+            ) from None
 
 
 def _check_port(found: Cluster) -> None:
