@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from tests import toy
 from tests.train_page import SMALL, fifty_updates
+from tools import pages
 from utils import datasets, device, fingerprint, layers, runtime, training
+from utils.topics import critics, plane, ring
 from utils.topics.cyclegan import ImagePool
 
 
@@ -244,6 +246,39 @@ def test_with_dropout_and_noise_resume_is_exact_on_two_devices(two):
     expected, found = straight.state.values(), resumed.state.values()
     for name, value in expected.items():
         np.testing.assert_array_equal(value, found[name], err_msg=name)
+
+
+def small_games():
+    """Return what the games of a few points learn; lessons 01, 04 and 05 play them."""
+    wasserstein = lambda real, fake: tf.reduce_mean(fake) - tf.reduce_mean(real)  # noqa: E731
+    saturating = lambda fake: -tf.reduce_mean(fake)  # noqa: E731
+    games = [
+        plane.play(saturating, wasserstein, rounds=1, updates=2).generator,
+        critics.trained(wasserstein, gap=1.0, updates=3),
+    ]
+    played = ring.play(saturating, wasserstein, updates=10)
+    return [*(weights for game in games for weights in game.get_weights()), played.points[-1]]
+
+
+def test_small_games_are_played_on_one_device(monkeypatch, request):
+    expected = small_games()
+    request.getfixturevalue("two")
+    found = small_games()
+    assert device.replicas() == 2
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lesson", pages.trained())
+def test_every_page_runs_on_two_devices_or_says_why(lesson, two, monkeypatch):
+    monkeypatch.setenv("STANDIN", "always")
+    page = pages.Page(lesson)
+    if lesson == "07_cyclegan":
+        with pytest.raises(ValueError, match=r"this lesson trains on one device. Set DEVICES=one"):
+            page.execute({})
+    else:
+        page.execute({})
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(two):

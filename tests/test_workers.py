@@ -17,7 +17,8 @@ from tests import processes, toy, train_page
 from utils import options, runtime, workers
 
 # In float64, because these games amplify rounding tenfold in five updates.
-TOLERANCE = {"01_gan": 1e-9, "02_dcgan": 1e-9, "05_wgan_gp": 1e-9, "09_srgan": 1e-9}
+TOLERANCE = 1e-9
+SLOW = pytest.mark.slow
 
 
 def free_ports(n):
@@ -130,9 +131,9 @@ def told(function, folder, each=({}, {})):
     return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
 
-def train_lessons():
+def train_lessons(lessons):
     runtime.start(1)
-    for lesson in TOLERANCE:
+    for lesson in lessons:
         keras.config.set_floatx("float64")
         keras.mixed_precision.set_dtype_policy("float64")
         values = train_page.fifty_updates(lesson).state.values()
@@ -140,20 +141,26 @@ def train_lessons():
     return os.getpid()
 
 
-def test_two_workers_compute_what_one_process_does(tmp_path):
-    ((alone, _),) = told(train_lessons, tmp_path / "alone", each=({},))
-    (first, said), (second, others) = told(train_lessons, tmp_path / "two")
+@pytest.mark.parametrize(
+    "lessons",
+    [["01_gan"], pytest.param(["02_dcgan", "05_wgan_gp", "09_srgan"], marks=SLOW)],
+    ids=["one lesson", "three lessons"],
+)
+def test_two_workers_compute_what_one_process_does(lessons, tmp_path):
+    train = functools.partial(train_lessons, lessons)
+    ((alone, _),) = told(train, tmp_path / "alone", each=({},))
+    (first, said), (second, others) = told(train, tmp_path / "two")
     assert "Worker 0 of 2 waits for 127.0.0.1:" in said
     assert "Training 2 rounds" in said
     assert others.splitlines()[1] == "All workers are there. Worker 0 prints and writes files."
     assert "round" not in others
-    for lesson, tolerance in TOLERANCE.items():
+    for lesson in lessons:
         paths = [f"alone/{lesson}-{alone}", f"two/{lesson}-{first}", f"two/{lesson}-{second}"]
         one, chief, other = (dict(np.load(tmp_path / f"{path}.npz")) for path in paths)
         floats = [name for name, value in one.items() if value.dtype.kind == "f"]
         off = max(np.abs(one[name] - chief[name]).max() for name in floats)
         print(lesson, "largest difference after 50 updates:", off)
-        assert off < tolerance
+        assert off < TOLERANCE
         for name in one:
             np.testing.assert_array_equal(chief[name], other[name])
         assert len(list((tmp_path / "two" / lesson).glob("smoke/rounds/*.npz"))) == 3
@@ -221,7 +228,9 @@ def train_toy(ends=None):
     return len(trainer.history)
 
 
-@pytest.mark.parametrize("ends", [0, 1, "killed 1"])
+@pytest.mark.parametrize(
+    "ends", [pytest.param(0, marks=SLOW), 1, pytest.param("killed 1", marks=SLOW)]
+)
 def test_where_one_ends_the_others_end_and_all_go_on_bit_for_bit(ends, tmp_path):
     running = start(functools.partial(train_toy, ends), tmp_path / "halves")
     for process in running:

@@ -232,6 +232,20 @@ def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(devices)
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Compute what is inside on one device, also where several train: for games of a few points."""
+    strategy = tf.distribute.get_strategy()
+    several = replicas() > 1
+    if several:
+        tf.distribute.experimental_set_strategy(None)
+    try:
+        yield
+    finally:
+        if several:
+            tf.distribute.experimental_set_strategy(strategy)
+
+
 def replicas() -> int:
     """Return on how many devices the networks lie."""
     return tf.distribute.get_strategy().num_replicas_in_sync
