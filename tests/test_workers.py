@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import socket
+import threading
+import time
 from pathlib import Path
 
 import keras
@@ -93,6 +95,27 @@ def test_a_port_that_is_taken_is_named(monkeypatch):
         monkeypatch.setenv("TF_CONFIG", config(0, ports=[taken.getsockname()[1], 2]))
         with pytest.raises(ValueError, match=r"Worker 0 cannot listen at 127.0.0.1:\d+ \(Address"):
             workers.join({})
+
+
+def test_workers_meet_and_others_who_call_are_no_workers(capsys):
+    """Three threads; one comes late, and somebody else calls before."""
+    ports = free_ports(3)
+    found = [options.Cluster(tuple(f"127.0.0.1:{p}" for p in ports), n) for n in range(3)]
+    met = [threading.Thread(target=workers._meet, args=(one,)) for one in found]
+    for thread in met[:2]:
+        thread.start()
+    while not workers._call(found[2], 0):
+        pass
+    with socket.create_connection(("127.0.0.1", ports[1])) as stranger:
+        stranger.sendall(b"GET / HTTP/1.1")
+    time.sleep(0.5)
+    assert all(thread.is_alive() for thread in met[:2])
+    met[2].start()
+    for thread in met:
+        thread.join(20)
+        assert not thread.is_alive()
+    said = capsys.readouterr().out
+    assert f"Worker 0 of 3 waits for 127.0.0.1:{ports[1]}, 127.0.0.1:{ports[2]}." in said
 
 
 # Two processes

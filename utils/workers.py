@@ -52,9 +52,7 @@ def join(facts: dict[str, Any]) -> bool:
 @functools.cache  # TensorFlow can join once in a process
 def _strategy(found: Cluster) -> tf.distribute.Strategy:
     _check_addresses(found)
-    _check_port(found)
-    others = ", ".join(a for i, a in enumerate(found.addresses) if i != found.number)
-    print(f"Worker {found.number} of {len(found.addresses)} waits for {others}.", flush=True)
+    _meet(found)
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
@@ -65,9 +63,9 @@ def _strategy(found: Cluster) -> tf.distribute.Strategy:
 
 
 def _check_addresses(found: Cluster) -> None:
-    """Look whether this machine knows the others' names; TensorFlow would wait for them."""
+    """Look whether this machine knows the others' names; it would wait for them."""
     for address in found.addresses:
-        host, port = address.rsplit(":", 1)
+        host, port = _split(address)
         try:
             socket.getaddrinfo(host, port)
         except OSError as error:
@@ -77,18 +75,61 @@ def _check_addresses(found: Cluster) -> None:
             ) from None
 
 
-def _check_port(found: Cluster) -> None:
-    """Look whether this worker can listen at its port; TensorFlow would end the process."""
+def _split(address: str) -> tuple[str, int]:
+    host, port = address.rsplit(":", 1)
+    return host, int(port)
+
+
+def _meet(found: Cluster) -> None:
+    """Wait until all workers are there.
+
+    TensorFlow would wait, too, but without a word, and no interrupt would end it. Each worker
+    listens at its port and calls the others, until it has reached all and all have called.
+    """
+    others = set(range(len(found.addresses))) - {found.number}
+    names = ", ".join(found.addresses[number] for number in sorted(others))
+    with _listening(found) as own:
+        print(f"Worker {found.number} of {len(found.addresses)} waits for {names}.", flush=True)
+        reached, callers = set(), set()
+        while others - (reached & callers):
+            reached |= {number for number in others - reached if _call(found, number)}
+            callers |= _caller(own)
+
+
+def _listening(found: Cluster) -> socket.socket:
+    """Listen at this worker's port."""
     own = found.addresses[found.number]
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind(("", int(own.rsplit(":", 1)[1])))
-        except OSError as error:
-            raise ValueError(
-                f"Worker {found.number} cannot listen at {own} ({error.strerror}): perhaps it "
-                "runs already. Stop what uses the port, or take another one in TF_CONFIG."
-            ) from None
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.settimeout(0.2)  # seconds that `accept` waits
+    try:
+        made.bind(("", _split(own)[1]))
+    except OSError as error:
+        made.close()
+        raise ValueError(
+            f"Worker {found.number} cannot listen at {own} ({error.strerror}): perhaps it "
+            "runs already. Stop what uses the port, or take another one in TF_CONFIG."
+        ) from None
+    made.listen()
+    return made
+
+
+def _call(found: Cluster, number: int) -> bool:
+    """Tell another worker one's number; return whether it listens."""
+    with suppress(OSError), socket.create_connection(_split(found.addresses[number]), 1) as other:
+        other.sendall(str(found.number).encode())
+        return True
+    return False
+
+
+def _caller(own: socket.socket) -> set[int]:
+    """Return the number of a worker that calls, none where nobody does."""
+    with suppress(OSError, ValueError):
+        connection, _ = own.accept()
+        with connection:
+            connection.settimeout(1)
+            return {int(connection.recv(8))}
+    return set()
 
 
 # What workers tell each other. All of them must call these, in the same order.
