@@ -237,6 +237,7 @@ def test_each_mistake_is_a_sentence_to_all_workers(tmp_path):
 def train_toy(ends=None):
     """Train for six rounds; the worker of this number is interrupted after the third."""
     runtime.start(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job may ignore it
     number = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
 
     def end(epoch, logs):
