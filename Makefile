@@ -7,7 +7,7 @@ BENCH  ?= steps compiling profile overhead growth time_to_quality precision
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-kill fuzz test-browser faults lint speedrun bench lab student refresh gallery record address test-oldest clean
+.PHONY: help run test test-kill test-devices fuzz test-browser faults lint speedrun bench lab student refresh gallery record address test-oldest clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+: *.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -30,6 +30,9 @@ test: lint $(VENV)/export ## all that CI runs: lint, unit tests, every lesson at
 
 test-kill: $(VENV)/ready ## every lesson that trains, killed at random and run again
 	$(PY) -m pytest -m slow -s tests/test_kill.py
+
+test-devices: $(VENV)/ready ## every lesson on two devices, and four in two processes
+	$(PY) -m pytest -m slow tests/test_device.py tests/test_workers.py
 
 fuzz: $(VENV)/ready ## a thousand mutated archives, images, checkpoints and options
 	$(PY) -m pytest -m slow tests/test_fuzz.py
