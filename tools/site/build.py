@@ -1,0 +1,74 @@
+"""Builds the site in docs/_build/html from the saved pages; no page is executed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+from pathlib import Path
+
+from tools.project import project_address
+from tools.site import measure, npm
+from tools.site.texts import Texts
+from utils.options import ROOT
+
+DOCS = ROOT / "docs"
+BUILD = DOCS / "_build"
+SITE = BUILD / "html"
+MATHJAX = {
+    "package": "mathjax",
+    "version": "3.2.2",
+    "integrity": "sha512-Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZG"
+    "JvtRZM1vO+geW0OhGw==",
+    "wanted": ("es5/tex-chtml.js", "es5/output/chtml/fonts/woff-v2/*.woff", "LICENSE"),
+}
+
+
+def build() -> None:
+    """Build the site, and print how large it is.
+
+    Raises:
+        ValueError: what the site needs is not there; Sphinx stopped; or the site is too large.
+    """
+    if importlib.util.find_spec("myst_nb") is None:
+        raise ValueError("Sphinx is not installed. Use make site, or pip install -e .[site].")
+    mathjax = npm.files(**MATHJAX) / "es5"
+    source = BUILD / "source"
+    Texts(source, SITE, project_address()).write()
+    _sphinx(source)
+    shutil.copytree(mathjax, SITE / "_static" / "mathjax", dirs_exist_ok=True)
+    _weights()
+    _report()
+
+
+def _sphinx(source: Path) -> None:
+    from sphinx.cmd.build import build_main
+
+    options = ["-q", "-b", "html", "-c", str(DOCS), "-d", str(BUILD / "doctrees")]
+    if build_main([*options, str(source), str(SITE)]) != 0:
+        raise ValueError("Sphinx could not build the site: see its message above.")
+
+
+def _weights() -> None:
+    """Write the networks of the widgets, where the module that does it exists."""
+    if importlib.util.find_spec("tools.site.weights") is not None:
+        folder = SITE / "_static" / "gan" / "weights"
+        importlib.import_module("tools.site.weights").write(folder)
+
+
+def _report() -> None:
+    """Print the size of the site and its largest first view.
+
+    Raises:
+        ValueError: one of them is too large.
+    """
+    size = measure.total(SITE)
+    views = measure.lessons(SITE)
+    largest = max(views, key=views.get)
+    print(f"The site is in {SITE.relative_to(ROOT)}: {size / 1e6:.1f} MB.")
+    print(f"Largest first view: {largest}, {views[largest] / 1e6:.2f} MB without MathJax.")
+    if size > measure.WHOLE or views[largest] > measure.FIRST_VIEW:
+        raise ValueError(
+            f"Too large: the whole site may have {measure.WHOLE / 1e6:g} MB, and the first view "
+            f"of a page {measure.FIRST_VIEW / 1e6:g} MB."
+        )
