@@ -23,8 +23,6 @@ html_copy_source = False  # each page has a link to its notebook
 html_show_sourcelink = False
 html_show_copyright = False
 html_use_opensearch = ""
-pygments_style = "friendly"
-pygments_dark_style = "github-dark"
 
 # Fetched from npm by tools/site/build.py, and loaded by pages with formulas only.
 mathjax_path = "mathjax/tex-chtml.js"

@@ -24,8 +24,14 @@ MATHJAX = {
 }
 
 
-def build() -> None:
+def build(folder: Path = BUILD) -> Path:
     """Build the site, and print how large it is.
+
+    Args:
+        folder: where the site and what it is made of lie.
+
+    Returns:
+        The folder of the site itself.
 
     Raises:
         ValueError: what the site needs is not there; Sphinx stopped; or the site is too large.
@@ -33,39 +39,39 @@ def build() -> None:
     if importlib.util.find_spec("myst_nb") is None:
         raise ValueError("Sphinx is not installed. Use make site, or pip install -e .[site].")
     mathjax = npm.files(**MATHJAX) / "es5"
-    source = BUILD / "source"
-    Texts(source, SITE, project_address()).write()
-    _sphinx(source)
-    shutil.copytree(mathjax, SITE / "_static" / "mathjax", dirs_exist_ok=True)
-    _weights()
-    _report()
+    source, site = folder / "source", folder / SITE.name
+    Texts(source, site, project_address()).write()
+    _sphinx(source, site, folder / "doctrees")
+    shutil.copytree(mathjax, site / "_static" / "mathjax", dirs_exist_ok=True)
+    _weights(site / "_static" / "gan" / "weights")
+    _report(site)
+    return site
 
 
-def _sphinx(source: Path) -> None:
+def _sphinx(source: Path, site: Path, doctrees: Path) -> None:
     from sphinx.cmd.build import build_main
 
-    options = ["-q", "-b", "html", "-c", str(DOCS), "-d", str(BUILD / "doctrees")]
-    if build_main([*options, str(source), str(SITE)]) != 0:
+    options = ["-q", "-b", "html", "-c", str(DOCS), "-d", str(doctrees)]
+    if build_main([*options, str(source), str(site)]) != 0:
         raise ValueError("Sphinx could not build the site: see its message above.")
 
 
-def _weights() -> None:
+def _weights(folder: Path) -> None:
     """Write the networks of the widgets, where the module that does it exists."""
     if importlib.util.find_spec("tools.site.weights") is not None:
-        folder = SITE / "_static" / "gan" / "weights"
         importlib.import_module("tools.site.weights").write(folder)
 
 
-def _report() -> None:
+def _report(site: Path) -> None:
     """Print the size of the site and its largest first view.
 
     Raises:
         ValueError: one of them is too large.
     """
-    size = measure.total(SITE)
-    views = measure.lessons(SITE)
+    size = measure.total(site)
+    views = measure.lessons(site)
     largest = max(views, key=views.get)
-    print(f"The site is in {SITE.relative_to(ROOT)}: {size / 1e6:.1f} MB.")
+    print(f"The site is in {site}: {size / 1e6:.1f} MB.")
     print(f"Largest first view: {largest}, {views[largest] / 1e6:.2f} MB without MathJax.")
     if size > measure.WHOLE or views[largest] > measure.FIRST_VIEW:
         raise ValueError(

@@ -68,6 +68,16 @@ class Links:
 
         return _FOUND.sub(changed, text)
 
+    def change_html(self, html: str, page: str) -> str:
+        """Return HTML of an output whose links hold on the site; arguments as in `change`."""
+
+        def changed(found: re.Match) -> str:
+            target = self.target(found[1], page)
+            finished = re.sub(r"\.(?:md|ipynb)(?=#|$)", ".html", target)
+            return f'href="{target if _is_address(target) else finished}"'
+
+        return re.sub(r'\bhref="([^"]*)"', changed, html)
+
     def target(self, target: str, page: str) -> str:
         """Return where a link leads on the site, "" where it leads nowhere.
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 ENDINGS = {"PNG": "png", "JPEG": "jpg", "GIF": "gif", "WEBP": "webp"}
 KINDS = "image/png", "image/jpeg", "image/gif"  # outputs that are pictures
-# A wider picture is reduced on a telephone, so a click on it shows it by itself.
-WIDE = 400  # pixels
+# A picture that is wider than a telephone is reduced there, so a click shows it by itself.
+TELEPHONE, WIDE = 330, 600  # pixels; the text in a wide one is too small there
 _EMBEDDED = re.compile(r"data:image/[a-z+]+;base64,([A-Za-z0-9+/=\s]+)")
 _IMG = re.compile(r"<img\b[^>]*?\bsrc\s*=\s*([\"'])(data:image/.*?)\1[^>]*>", re.DOTALL)
 
@@ -120,7 +120,8 @@ def tag(source: str, alternative: str, data: bytes, width: int | None = None) ->
         f'<img src="{source}" alt="{words}" width="{width}" height="{height}" loading="lazy" '
         'decoding="async">'
     )
-    return f'<a class="picture" href="{source}">{shown}</a>' if width > WIDE else shown
+    kind = "picture wide" if width > WIDE else "picture"
+    return f'<a class="{kind}" href="{source}">{shown}</a>' if width > TELEPHONE else shown
 
 
 def plain(text: str) -> str:

@@ -72,6 +72,7 @@ class Texts:
         shutil.rmtree(self.site / folder, ignore_errors=True)
         found = pictures.Pictures(self.site / folder, f"pictures/{page.lesson}/")
         pictures.drop_unshown(notebook)
+        self._outputs(name, notebook)
         found.take_out(notebook)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
@@ -86,6 +87,14 @@ class Texts:
         notebook.metadata.pop("widgets", None)
         self._save(name, nbformat.writes(notebook))
         pictures.write(self.site / name, page.path.read_bytes())
+
+    def _outputs(self, name: str, notebook: nbformat.NotebookNode) -> None:
+        """Change the links in a page's outputs."""
+        for cell in notebook.cells:
+            for output in cell.get("outputs", ()):
+                html = "".join(output.get("data", {}).get("text/html", ""))
+                if html:
+                    output.data["text/html"] = self.links.change_html(html, name)
 
     def _text(self, name: str, text: str) -> None:
         """Write a page of Markdown."""
