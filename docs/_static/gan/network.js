@@ -10,8 +10,13 @@ const FOLDER = new URL("./weights/", import.meta.url);
 
 /** Load a network, for instance "02_dcgan", with the weights of the end of its training. */
 export async function load(name) {
-  const described = await (await fetched(`${name}.json`)).json();
-  return new Network(described, await weights(`${name}.bin`));
+  const [described, content] = await Promise.all([describe(name), weights(`${name}.bin`)]);
+  return new Network(described, content);
+}
+
+/** Load what a network is: its layers, its history, its snapshots. */
+export async function describe(name) {
+  return (await fetched(`${name}.json`)).json();
 }
 
 /** Load what the controls of a page need beside its network. */

@@ -47,11 +47,3 @@ export function normal(n, seed) {
 export function anySeed() {
   return Math.floor(Math.random() * 10000);
 }
-
-/** Return z with another length: by the root of its count of numbers, that of a typical z. */
-export function toSphere(z, radius = Math.sqrt(z.length)) {
-  let squares = 0;
-  for (const value of z) squares += value * value;
-  const factor = radius / Math.sqrt(squares);
-  return z.map((value) => value * factor);
-}
