@@ -63,7 +63,7 @@ def page():
 
 
 def test_pictures_become_files(page, tmp_path):
-    found = pictures.Pictures(tmp_path, "pictures/00_page/")
+    found = pictures.Pictures(tmp_path, "pictures/00_page/", {"Image(ROOT": ["What flows"]})
     pictures.drop_unshown(page)
     found.take_out(page)
     assert found.written == ["01.png", "02.gif", "03.png", "04.jpg"]
@@ -71,7 +71,7 @@ def test_pictures_become_files(page, tmp_path):
     assert (tmp_path / "02.gif").read_bytes() == image_bytes("GIF")
     shown = [output.data["text/html"] for cell in page.cells[1:] for output in cell.outputs[:1]]
     assert all(html.count("<img ") == html.count('loading="lazy"') == 1 for html in shown)
-    assert 'src="pictures/00_page/01.png" alt="What flows." width="760" height="380"' in shown[0]
+    assert 'src="pictures/00_page/01.png" alt="What flows" width="760" height="380"' in shown[0]
     assert (
         'alt="Animation made by the code above, under “Results”" width="40" height="20"' in shown[1]
     )
@@ -227,6 +227,22 @@ def test_what_is_gone_from_the_project_is_gone_from_the_site(tmp_path):
     old.write_text("{}", encoding="utf-8")
     texts.Texts(tmp_path / "source", tmp_path / "html").write()
     assert not old.exists()
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_alternative_texts_are_those_of_the_pictures(lesson):
+    code = pages.Page(lesson).code
+    for text, words in texts.alternatives().get(lesson, {}).items():
+        (cell,) = [cell for cell in code if text in cell.source]
+        assert len(words) == drawn_by(cell), text
+
+
+def drawn_by(cell):
+    """Return how many pictures a cell shows, without that of the panel."""
+    data = [output.get("data", {}) for output in cell.outputs]
+    pictures_of = [any(kind.startswith("image/") for kind in found) for found in data]
+    html = ["".join(found.get("text/html", "")) for found in data]
+    return sum(pictures_of) + sum("base64" in x and "<progress" not in x for x in html)
 
 
 # Widgets

@@ -29,13 +29,14 @@ class Pictures:
     Attributes:
         folder: where the files go.
         prefix: what leads from the page to this folder, such as "pictures/02_dcgan/".
-        alternatives: (a text that a cell holds, the alternative text of what it draws).
+        alternatives: for a text that stands in one cell of code, what its pictures show, one
+            after the other.
         written: names of the files, in the order of the page.
     """
 
     folder: Path
     prefix: str
-    alternatives: list[tuple[str, str]] = field(default_factory=list)
+    alternatives: dict[str, list[str]] = field(default_factory=dict)
     written: list[str] = field(default_factory=list)
 
     def add(self, data: bytes, alternative: str, width: int | None = None) -> str:
@@ -59,9 +60,10 @@ class Pictures:
             if cell.cell_type == "markdown":
                 found = re.findall(r"^##+ +(.*)$", cell.source, re.MULTILINE)
                 heading = found[-1] if found else heading
+            words = self._alternatives(cell, heading)
             for output in cell.get("outputs", ()):
                 if "data" in output:
-                    self._exchange(output, self._alternative(cell, heading))
+                    self._exchange(output, words)
 
     def attachment(self, cell: nbformat.NotebookNode, name: str, alternative: str) -> str:
         """Write a picture that is attached to a cell of text, and return its HTML.
@@ -78,29 +80,32 @@ class Pictures:
         """Write a picture that stands in its own address (data:image/...); return its HTML."""
         return self.add(_decoded(_EMBEDDED.fullmatch(address)[1]), alternative)
 
-    def _exchange(self, output: nbformat.NotebookNode, alternative: str) -> None:
+    def _exchange(self, output: nbformat.NotebookNode, words: list[str]) -> None:
+        """Exchange the pictures of an output; the first words are taken, the last one stays."""
         data = output.data
         kind = next((kind for kind in KINDS if kind in data), None)
+        found = "".join(data.get("text/html", ""))
         if kind is not None:
             width = output.get("metadata", {}).get(kind, {}).get("width")
-            output.data = {"text/html": self.add(_decoded(data[kind]), alternative, width)}
-        elif "text/html" in data:
-            found = "".join(data["text/html"])
-            words = "The samples of the last round" if "<progress" in found else alternative
-            changed = _IMG.sub(lambda img: self.embedded(img[2], words), found)
+            output.data = {"text/html": self.add(_decoded(data[kind]), _next(words), width)}
+        elif "<progress" in found:  # the panel of a training
+            made = "The samples of the last round"
+            output.data = {"text/html": _IMG.sub(lambda x: self.embedded(x[2], made), found)}
+        elif found:
+            changed = _IMG.sub(lambda x: self.embedded(x[2], _next(words)), found)
             output.data = {"text/html": changed}
 
-    def _alternative(self, cell: nbformat.NotebookNode, heading: str) -> str:
-        """Return the alternative text of what a cell draws."""
-        given = [words for text, words in self.alternatives if text in cell.source]
-        if given:
-            return given[0]
-        if "Image(ROOT" in cell.source and cell.source.startswith("# "):
-            lines = cell.source.splitlines()
-            comment = [line[2:] for line in lines if line.startswith("# ")]
-            return " ".join(comment)
+    def _alternatives(self, cell: nbformat.NotebookNode, heading: str) -> list[str]:
+        """Return what the pictures of a cell show."""
+        given = [words for text, words in self.alternatives.items() if text in cell.source]
+        if cell.cell_type == "code" and given:
+            return list(given[0])
         kind = "Animation" if "save_gif" in cell.source else "Picture"
-        return f"{kind} made by the code above, under “{plain(heading)}”"
+        return [f"{kind} made by the code above, under “{plain(heading)}”"]
+
+
+def _next(words: list[str]) -> str:
+    return words.pop(0) if len(words) > 1 else words[0]
 
 
 def tag(source: str, alternative: str, data: bytes, width: int | None = None) -> str:

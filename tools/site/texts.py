@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shutil
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,7 @@ class Texts:
             for path in folder.glob("[0-9][0-9]_*.ipynb")
         )
         self.links = Links({*self.notebooks, *TEXTS, INDEX, SOLUTIONS}, address)
+        self.alternatives = alternatives()
         self.written: set[Path] = set()
 
     def write(self) -> None:
@@ -70,7 +72,8 @@ class Texts:
         notebook = page.notebook
         folder = posixpath.join(posixpath.dirname(name), "pictures", page.lesson)
         shutil.rmtree(self.site / folder, ignore_errors=True)
-        found = pictures.Pictures(self.site / folder, f"pictures/{page.lesson}/")
+        words = self.alternatives.get(name.removeprefix("notebooks/").removesuffix(".ipynb"), {})
+        found = pictures.Pictures(self.site / folder, f"pictures/{page.lesson}/", words)
         pictures.drop_unshown(notebook)
         self._outputs(name, notebook)
         found.take_out(notebook)
@@ -146,6 +149,16 @@ class Texts:
         path = self.source / name
         pictures.write(path, text)
         self.written.add(path)
+
+
+def alternatives() -> dict[str, dict[str, list[str]]]:
+    """Read what the pictures of pages show: page, a text of a cell, an entry a picture."""
+    with (ROOT / "docs" / "alternatives.toml").open("rb") as file:
+        given = tomllib.load(file)
+    return {
+        page: {text: [shows] if isinstance(shows, str) else shows for text, shows in cells.items()}
+        for page, cells in given.items()
+    }
 
 
 def folded(cell: nbformat.NotebookNode) -> bool:
