@@ -540,7 +540,8 @@ def text_files_without_encoding(path):
             yield f"{path.name}, line {node.lineno}"
 
 
-OPENERS = {"Image", "iio", "os", "tarfile", "webbrowser", "browser", "lab", "trainer"}  # of other things
+# Of other things than text files.
+OPENERS = {"Image", "iio", "os", "tarfile", "webbrowser", "browser", "lab", "trainer"}
 
 
 def test_every_text_file_is_opened_as_utf_8():
