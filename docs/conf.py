@@ -4,7 +4,7 @@ project = "GAN lessons"
 html_title = "GAN lessons in Keras 3"
 language = "en"
 
-extensions = ["myst_nb"]
+extensions = ["myst_nb", "sphinx.ext.githubpages"]  # so that no host leaves out _static
 nb_execution_mode = "off"  # pages show what they were saved with
 nb_merge_streams = True
 nb_render_markdown_format = "myst"  # outputs that are Markdown: tables
@@ -22,7 +22,7 @@ html_favicon = "_static/favicon.svg"
 html_copy_source = False  # each page has a link to its notebook
 html_show_sourcelink = False
 html_show_copyright = False
-html_use_opensearch = ""
+html_use_index = False  # of words: the pages have none
 
 # Fetched from npm by tools/site/build.py, and loaded by pages with formulas only.
 mathjax_path = "mathjax/tex-chtml.js"

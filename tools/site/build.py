@@ -57,9 +57,20 @@ def _sphinx(source: Path, site: Path, doctrees: Path) -> None:
 
 
 def _weights(folder: Path) -> None:
-    """Write the networks of the widgets, where the module that does it exists."""
-    if importlib.util.find_spec("tools.site.weights") is not None:
+    """Write the networks of the widgets, where the module that does it exists.
+
+    Raises:
+        ValueError: TensorFlow or Keras, which read the records, are not installed.
+    """
+    if importlib.util.find_spec("tools.site.weights") is None:
+        return
+    try:
         importlib.import_module("tools.site.weights").write(folder)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"The networks of the widgets need {error.name}, which is not installed: use make "
+            "site, or pip install -r requirements.txt."
+        ) from None
 
 
 def _report(site: Path) -> None:
@@ -71,7 +82,8 @@ def _report(site: Path) -> None:
     size = measure.total(site)
     views = measure.lessons(site)
     largest = max(views, key=views.get)
-    print(f"The site is in {site}: {size / 1e6:.1f} MB.")
+    place = site.relative_to(ROOT) if site.is_relative_to(ROOT) else site
+    print(f"The site is in {place}: {size / 1e6:.1f} MB.")
     print(f"Largest first view: {largest}, {views[largest] / 1e6:.2f} MB without MathJax.")
     if size > measure.WHOLE or views[largest] > measure.FIRST_VIEW:
         raise ValueError(
