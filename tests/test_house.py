@@ -40,7 +40,7 @@ PACKAGES = "utils", "tools", "benchmarks", "tests"
 CORE_FILES = sorted(path for path in UTILS.glob("*.py"))
 TOPIC_FILES = sorted(path for path in TOPICS.rglob("*.py"))
 FILES = CORE_FILES + TOPIC_FILES
-TOOLS = sorted((ROOT / "tools").glob("*.py"))
+TOOLS = sorted((ROOT / "tools").rglob("*.py"))
 
 
 def name_of(path):
@@ -126,7 +126,7 @@ def test_arrows_go_down(path):
 
 @pytest.mark.parametrize("folder", ["benchmarks", "tools"])
 def test_benchmarks_and_tools_never_import_tests(folder):
-    for path in (ROOT / folder).glob("*.py"):
+    for path in (ROOT / folder).rglob("*.py"):
         assert not [name for name in imported(path) if name.startswith("tests")], path
         assert not re.search(r"\btests\.\w", path.read_text(encoding="utf-8")), path
 
