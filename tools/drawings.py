@@ -35,6 +35,7 @@ from tools.sketch import (
     write,
 )
 from utils.options import ROOT
+from utils.topics.faces import drawn
 
 FOLDER = ROOT / "notebooks" / "drawings"
 CHANNELS = 128, 64, 16  # of lesson 02, from the maps of 4 x 4 pixels on
@@ -586,6 +587,44 @@ def features() -> Axes:
     return axes
 
 
+def person(seed: int = 3, hair: str = "Brown_Hair", **attributes: bool) -> np.ndarray:
+    """Return a drawn face, uint8 (256, 256, 3); all without attributes are the same person."""
+    every = dict.fromkeys(("Male", "Eyeglasses", "Smiling", "Young", "Bangs"), False)
+    every |= {"Smiling": True, "Young": True} | attributes
+    return np.asarray(drawn.face(np.random.default_rng(seed), drawn.HAIR[hair][0], **every))
+
+
+def faces() -> Axes:
+    """Lesson 11: arithmetic with the z of faces."""
+    axes = sheet(300)
+    label(axes, (12, 24), "Arithmetic with the z of faces", DARK, 15, "left")
+    man, woman = {"seed": 5, "Male": True, "hair": "Black_Hair"}, {"hair": "Brown_Hair"}
+    terms = (
+        ("man with\nglasses", person(**man, Eyeglasses=True)),
+        ("man", person(**man)),
+        ("woman", person(**woman)),
+    )
+    for number, (name, image) in enumerate(terms):
+        x = 54 + 156 * number
+        picture(axes, (x, 120), 84, image)
+        numbers(axes, (x + 58, 120), 84, RANDOM[number])
+        label(axes, (x, 186), name, FAKE)
+        label(axes, (x + 96, 120), "−+="[number], DARK, 18)
+    numbers(axes, (480, 120), 84, RANDOM[0] - RANDOM[1] + RANDOM[2])
+    arrow(axes, (494, 120), (528, 120), colour=FAKE)
+    box(axes, (562, 120), (60, 60), "G", FAKE, 14)
+    arrow(axes, (596, 120), (632, 120), colour=FAKE)
+    picture(axes, (680, 120), 84, person(**woman, Eyeglasses=True))
+    label(axes, (680, 186), "woman with\nglasses?", FAKE)
+    lines = (
+        "Each striped bar is a vector: the mean z of several such faces. No pixels are added.",
+        "The first judge chooses the faces. The second judge looks at the results.",
+    )
+    for y, line in zip((236, 264), lines, strict=True):
+        label(axes, (12, y), line, at="left")
+    return axes
+
+
 DRAWINGS = {
     "01": game,
     "02": dcgan,
@@ -595,6 +634,7 @@ DRAWINGS = {
     "06": cgan,
     "07": cyclegan,
     "09": srgan,
+    "11": faces,
     "12": features,
 }
 
