@@ -168,6 +168,7 @@ def test_what_is_up_to_date_stays_and_what_is_not_is_written(exported, monkeypat
     times = {path: path.stat().st_mtime_ns for path in exported.iterdir()}
     assert weights.write(exported) == []
     (exported / "04_lsgan-00012.bin").unlink()
+    (exported / "04_lsgan-00013.bin").write_bytes(b"of an older record")
     small = {name: weights.SOURCES[name] for name in ("04_lsgan", "05_wgan_gp", "06_cgan")}
     monkeypatch.setattr(weights, "SOURCES", small)
     before = {path: path.read_bytes() for path in exported.glob("06_cgan*")}
@@ -175,7 +176,8 @@ def test_what_is_up_to_date_stays_and_what_is_not_is_written(exported, monkeypat
     described.write_bytes(before[described].replace(b'"made from":"', b'"made from":"0'))
     assert weights.write(exported) == ["04_lsgan", "06_cgan"]
     assert {path: path.read_bytes() for path in exported.glob("06_cgan*")} == before
-    assert exported.joinpath("04_lsgan-00012.bin").exists()
+    assert (exported / "04_lsgan-00012.bin").exists()
+    assert not (exported / "04_lsgan-00013.bin").exists()
     unchanged = [path for path in times if path.name.startswith(("01", "02", "05", "digit"))]
     assert all(path.stat().st_mtime_ns == times[path] for path in unchanged)
 

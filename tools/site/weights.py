@@ -119,6 +119,8 @@ def _write_network(folder: Path, name: str, source: Source, made_from: str) -> N
     """Write the files of a network; NAME.json, by which the others are found, as the last."""
     network, state = _digits(source.page, name) if source.page else (_classifier(), {})
     layers, content = packed(network)
+    for old in folder.glob(f"{name}-[0-9]*.bin"):
+        old.unlink()  # perhaps of a round that is no snapshot any more
     (folder / f"{name}.bin").write_bytes(content)
     files = [f"{name}.bin"]
     facts: dict[str, Any] = {"made from": made_from, "name": name, "bytes": len(content)}

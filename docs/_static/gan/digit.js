@@ -56,7 +56,10 @@ class Digit {
     this.sphere = new Sphere({
       radius: latent.radius,
       thumbnail: (z) => this.thumbnail(z),
-      moved: () => this.move(this.sphere.z),
+      moved: () => {
+        this.movement.stop();
+        this.move(this.sphere.z);
+      },
     });
     const controls = make("div", { class: "gan-controls" }, this.beginning());
     if (wanted.has("walk")) controls.append(this.part("Walk on the sphere", this.sphere.element));

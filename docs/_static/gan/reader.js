@@ -16,7 +16,7 @@ export async function loadReader() {
 export function inWords({ digit, certainty }) {
   const percent = Math.min(99.9, 100 * certainty);
   const share = percent < 99 ? percent.toFixed(0) : percent.toFixed(1);
-  return `The classifier reads ${withArticle(digit)} (${share} % certain).`;
+  return `The classifier reads ${withArticle(digit)} (${share}\u00a0% certain).`;
 }
 
 /** Return "a 3", or "an 8". */
