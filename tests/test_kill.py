@@ -118,7 +118,7 @@ def begin(folder, number, ports):
         "STANDIN": "always",
         "XLA": "0",
     }
-    with (folder / f"said-{number}.txt").open("w") as said:
+    with (folder / f"said-{number}.txt").open("w", encoding="utf-8") as said:
         command = [sys.executable, "-c", RUN, str(folder.parent)]
         return subprocess.Popen(command, env=environment, stdout=said, stderr=said, cwd=ROOT)
 
@@ -159,14 +159,14 @@ def killed(folder, rng):
     try:
         other.wait(60)
     except subprocess.TimeoutExpired:  # the killed one had not come yet, and it waits, as it says
-        said = (folder / f"said-{1 - number}.txt").read_text()
+        said = (folder / f"said-{1 - number}.txt").read_text(encoding="utf-8")
         assert said.splitlines()[-1].startswith(f"Worker {1 - number} of 2 waits for 127.0.0.1:")
         other.send_signal(signal.SIGINT)
         assert other.wait(30) == 130
         return 0, None
     seconds = time.monotonic() - began
     for i in 0, 1:
-        said = (folder / f"said-{i}.txt").read_text()
+        said = (folder / f"said-{i}.txt").read_text(encoding="utf-8")
         assert said.count(headless.TOGETHER) == 1, said[-3000:]
     return len(rounds_of(folder) - known), seconds
 

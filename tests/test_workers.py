@@ -210,7 +210,7 @@ def sentences():
     os.environ["OUTPUT_DIR"] = f"{shared}/{number}"
     tried(lambda: workers.check_shared(Path(os.environ["OUTPUT_DIR"])))
     os.environ["OUTPUT_DIR"] = shared
-    Path(shared, "file").write_text("")
+    Path(shared, "file").write_text("", encoding="utf-8")
     tried(lambda: toy.fit(toy.make(lesson="file"), 1))
     tried(lambda: toy.fit(toy.make(lesson="diverged", rate=1e30), 2))
     tried(lambda: toy.fit(toy.make(lesson="good"), 1))
