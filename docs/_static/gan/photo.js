@@ -220,7 +220,8 @@ class Photo {
   tick() {
     if (!this.started) return;
     const seconds = Math.round((performance.now() - this.started) / 1000);
-    if (seconds > 0 && seconds % 10 === 0) this.say(`The network computes, for ${seconds} seconds.`);
+    if (seconds === 0 || seconds % 10 !== 0) return;
+    this.say(`The network has computed for ${seconds} seconds.`);
   }
 
   /** Show pictures side by side, and offer the result as a file. */

@@ -51,7 +51,8 @@ export class View {
     }
     if (withModes && this.countedZ) {
       const { modes, good } = count(game.fakes(this.game, this.countedZ));
-      Object.assign(row, { found: modes, good, modesShare: (100 * modes) / 8, goodShare: 100 * good });
+      const shares = { modesShare: (100 * modes) / 8, goodShare: 100 * good };
+      Object.assign(row, { found: modes, good, ...shares });
     }
     return row;
   }
