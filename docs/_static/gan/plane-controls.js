@@ -112,7 +112,7 @@ function legend(parts) {
     { class: "plane-legend" },
     dot(COLOURS.real, "real points"),
     dot(COLOURS.fake, "fakes"),
-    make("span", { class: "plane-key" }, make("b", {}, "→ "), "pull on a fake"),
+    make("span", { class: "plane-key" }, make("b", {}, "→ "), "pull on a fake (long ones are cut)"),
     parts.line,
     make("span", { class: "plane-scale" }, "D’s answer", bar, ends),
   );
