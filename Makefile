@@ -102,7 +102,7 @@ $(VENV)/export: $(VENV)/ready
 	$(PY) -m pip install --quiet -e '.[export]' -c $(CONSTRAINTS)
 	@touch $@
 
-# Sphinx and what it needs to make the site.
-$(VENV)/site: $(VENV)/ready
+# Sphinx and what it needs to make the site; its photographs need ONNX files.
+$(VENV)/site: $(VENV)/export
 	$(PY) -m pip install --quiet -e '.[site]' -c $(CONSTRAINTS)
 	@touch $@

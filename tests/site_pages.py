@@ -99,6 +99,7 @@ class Page:
         self.driver = webdriver.Chrome(options, webdriver.ChromeService(driver))
         self.driver.set_script_timeout(300)
         self.address = address
+        self.asked = []
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.command("Emulation.setDeviceMetricsOverride", **size)
         self.command("Emulation.setTouchEmulationEnabled", enabled=width < 600)
@@ -163,15 +164,23 @@ class Page:
         found = self.command("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
         Path(SHOTS, f"{name}.png").write_bytes(base64.b64decode(found["data"]))
 
-    def others(self):
-        """Return the addresses of other hosts that were asked for."""
-        found = []
+    def requests(self):
+        """Return (method, address) of all that was asked for since the page began."""
         for entry in self.driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
-                found.append(message["params"]["request"]["url"])
+                request = message["params"]["request"]
+                self.asked.append((request["method"], request["url"]))
+        return self.asked
+
+    def others(self):
+        """Return the addresses of other hosts that were asked for."""
         known = self.address, "data:", "blob:", "chrome"
-        return [url for url in found if not url.startswith(known)]
+        return [url for _, url in self.requests() if not url.startswith(known)]
+
+    def sent(self):
+        """Return the addresses that something was sent to."""
+        return [url for method, url in self.requests() if method != "GET"]
 
     def errors(self):
         """Return what the browser's console says of errors."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import shutil
 from pathlib import Path
@@ -43,7 +42,7 @@ def build(folder: Path = BUILD) -> Path:
     Texts(source, site, project_address()).write()
     _sphinx(source, site, folder / "doctrees")
     shutil.copytree(mathjax, site / "_static" / "mathjax", dirs_exist_ok=True)
-    _weights(site / "_static" / "gan" / "weights")
+    _networks(site / "_static" / "gan")
     _report(site)
     return site
 
@@ -56,20 +55,20 @@ def _sphinx(source: Path, site: Path, doctrees: Path) -> None:
         raise ValueError("Sphinx could not build the site: see its message above.")
 
 
-def _weights(folder: Path) -> None:
-    """Write the networks of the widgets, where the module that does it exists.
+def _networks(folder: Path) -> None:
+    """Write the networks of the widgets.
 
     Raises:
-        ValueError: TensorFlow or Keras, which read the records, are not installed.
+        ValueError: a package that reads the records, or writes ONNX files, is not installed.
     """
-    if importlib.util.find_spec("tools.site.weights") is None:
-        return
     try:
-        importlib.import_module("tools.site.weights").write(folder)
+        from tools.site import onnx, weights  # these import TensorFlow
+
+        weights.write(folder / "weights")
+        onnx.write(folder / "photo")
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"The networks of the widgets need {error.name}, which is not installed: use make "
-            "site, or pip install -r requirements.txt."
+            f"The networks of the widgets need {error.name}, which is not installed: use make site."
         ) from None
 
 

@@ -4,7 +4,11 @@ import { COLOURS, legendGradient } from "./plane-draw.js";
 import { POINTS } from "./plane-game.js";
 import { LOSSES } from "./plane-losses.js";
 
-export const SPEEDS = { "2 updates of G a second": 2, "10 updates of G a second": 10, "as fast as it can": 1000 };
+export const SPEEDS = {
+  "2 updates of G a second": 2,
+  "10 updates of G a second": 10,
+  "as fast as it can": 1000,
+};
 export const UPDATES_OF_D = [1, 2, 5, 10, 20]; // for one of G
 
 /** Fill the element of the widget, and return what is changed later, by name. */
@@ -108,7 +112,7 @@ function legend(parts) {
     { class: "plane-legend" },
     dot(COLOURS.real, "real points"),
     dot(COLOURS.fake, "fakes"),
-    make("span", { class: "plane-key" }, make("b", {}, "→ "), "pull on a fake"),
+    make("span", { class: "plane-key" }, make("b", {}, "→ "), "pull on a fake (long ones are cut)"),
     parts.line,
     make("span", { class: "plane-scale" }, "D’s answer", bar, ends),
   );

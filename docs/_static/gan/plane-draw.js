@@ -14,7 +14,6 @@ const MIDDLE = [255, 255, 255];
 const HIGH = [146, 197, 222]; // blue
 const BANDS = 11;
 const PIXELS = 240; // of the surface, which is then stretched
-const LONGEST = 1.2; // of an arrow, in the plane
 
 export const COLOURS = { real: REAL, fake: FAKE };
 
@@ -167,11 +166,10 @@ export class Picture {
     }
   }
 
-  /** Draw arrows at the first points (n, 2), half as long as the pull. */
-  arrows(points, pulls, most) {
-    for (let i = 0; i < Math.min(points.length, 2 * most); i += 2) {
-      const length = Math.hypot(pulls[i], pulls[i + 1]) / 2;
-      const shown = Math.min(length, LONGEST);
+  /** Draw arrows at points (n, 2), half as long as the pull, and at most so long. */
+  arrows(points, pulls, longest) {
+    for (let i = 0; i < points.length; i += 2) {
+      const shown = Math.min(Math.hypot(pulls[i], pulls[i + 1]) / 2, longest);
       if (shown * this.unit < 2 * this.scale) continue; // shorter than two pixels
       const direction = Math.atan2(-pulls[i + 1], pulls[i]);
       this.arrow(this.across(points[i]), this.down(points[i + 1]), direction, shown * this.unit);

@@ -9,6 +9,7 @@ import { REAL, count, gaussianOf, leastSquare, logDensity, value } from "./plane
 const SHOWN = 150; // points of each kind
 const JUDGED = { gaussian: 400, ring: 200, own: 200 }; // points of each kind, for the losses
 const ARROWS = 25;
+const LONGEST = { gaussian: 1.2, ring: 0.4, own: 0.4 }; // arrow, in the plane
 const COUNTED = 2500; // fakes, on the ring
 const SIDES = { gaussian: 51, ring: 37, own: 37 }; // of the grid; fewer for larger networks
 const EMPTY = -8; // log-density: hardly any points
@@ -51,7 +52,8 @@ export class View {
     }
     if (withModes && this.countedZ) {
       const { modes, good } = count(game.fakes(this.game, this.countedZ));
-      Object.assign(row, { found: modes, good, modesShare: (100 * modes) / 8, goodShare: 100 * good });
+      const shares = { modesShare: (100 * modes) / 8, goodShare: 100 * good };
+      Object.assign(row, { found: modes, good, ...shares });
     }
     return row;
   }
@@ -94,7 +96,7 @@ export class View {
     learned.dots(real, COLOURS.real, this.game.points === "own" ? Infinity : SHOWN);
     learned.dots(made, COLOURS.fake, SHOWN);
     const some = made.slice(0, 2 * ARROWS);
-    learned.arrows(some, game.pull(this.game, some), ARROWS);
+    learned.arrows(some, game.pull(this.game, some), LONGEST[this.game.points]);
     if (cross) learned.cross(cross);
   }
 

@@ -4,7 +4,8 @@ import { LAST_UPDATE } from "./plane-game.js";
 const ENDED =
   `G has made its ${LAST_UPDATE} updates, as in lesson 01, and its learning rate is 0 now. ` +
   "Press Reset to play again, or choose another loss.";
-const BALANCED = "Look: where there are points, D answers about ½, so nothing pulls the fakes any more.";
+const BALANCED =
+  "Look: where there are points, D answers about ½, so nothing pulls the fakes any more.";
 
 /**
  * Say what to try next.
@@ -74,7 +75,7 @@ function whileRunning({ points, known }) {
   if (points === "own") return "Go on drawing, and watch how G follows.";
   if (points === "ring") return "Watch the modes: some are found, lost, and found again.";
   if (known) return "Watch the loss of D: it rises because the fakes become better.";
-  return "Watch the arrows: the more equal both kinds of points are, the less the fakes are pulled.";
+  return "Watch the arrows: the more equal both kinds of points are, the weaker is the pull.";
 }
 
 /** Say in numbers where the game stands. `row` is the last row of the curves. */

@@ -123,7 +123,8 @@ class Session {
     parts.modesFigure.hidden = this.points !== "ring";
     parts.erase.hidden = !this.drawsOwn;
     parts.root.classList.toggle("plane-with-best", known);
-    parts.learnedTitle.textContent = this.drawsOwn ? "Draw here. Colours: D as trained" : "D as trained";
+    const title = this.drawsOwn ? "Draw here. Colours: D as trained" : "D as trained";
+    parts.learnedTitle.textContent = title;
     this.describeKey(known);
     this.describeCanvas();
     this.draw();
@@ -314,11 +315,19 @@ class Session {
     parts.run.textContent = this.running ? "Pause" : "Run";
     parts.run.disabled = this.ended;
     parts.stepG.disabled = this.ended;
-    const label = `What D answers over the plane, with real points and fakes. ${parts.numbers.textContent}`;
-    if (!this.drawsOwn) parts.learned.setAttribute("aria-label", label);
-    parts.best.setAttribute("aria-label", "What the best D answers, with an ellipse for each kind.");
-    for (const name of ["losses", "answers", "modes"]) {
-      parts[name].setAttribute("aria-label", `Curves of ${grouped(this.rows.length)} moments. ${parts.numbers.textContent}`);
+    this.describe(parts.numbers.textContent);
+  }
+
+  /** Say in words what pictures and charts show. */
+  describe(inNumbers) {
+    const { parts } = this;
+    const learned = `What D answers over the plane, with real points and fakes. ${inNumbers}`;
+    if (!this.drawsOwn) parts.learned.setAttribute("aria-label", learned);
+    const best = "What the best D answers over the plane, with an ellipse for each kind of points.";
+    parts.best.setAttribute("aria-label", best);
+    const charts = { losses: "The losses", answers: "Mean answers of D", modes: "Modes found" };
+    for (const [name, what] of Object.entries(charts)) {
+      parts[name].setAttribute("aria-label", `${what} over the updates. ${inNumbers}`);
     }
   }
 
