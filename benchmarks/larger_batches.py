@@ -41,14 +41,7 @@ def measured(name: str) -> dict[str, Any]:
     page.set(BATCH_SIZE=BATCH * batch, LEARNING_RATE=RATE * rate)
     page.change(average, f"quick={AVERAGE**batch}")
     page.change(f"quick={STEPS}", f"quick={STEPS // batch}")
-    names = page.execute({}, until=("table(evaluation",), show=("trainer.fit(",))
-    scores = names["scores"]
-    return {
-        "best": scores["best"]["times floor"],
-        "final": scores["final"]["times floor"],
-        "recall": scores["final"]["recall"],
-        "seconds": names["history"][-1]["seconds"],
-    }
+    return arms.measured_digits(page)
 
 
 def main(numbers: list[str]) -> None:

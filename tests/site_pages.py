@@ -36,6 +36,7 @@ body { --color-foreground-primary: #000; --color-foreground-secondary: #5a5c63;
   --color-foreground-muted: #6b6f76; --color-background-primary: #fff;
   --color-background-secondary: #f8f9fb; --color-background-border: #eeebee;
   --color-brand-primary: #0a4bff; --color-brand-content: #2757dd;
+  --font-size--small: 87.5%;
   background: var(--color-background-primary); color: var(--color-foreground-primary);
   font-family: sans-serif; line-height: 1.5; margin: 1rem auto; max-width: 46rem;
   padding: 0 1rem; }

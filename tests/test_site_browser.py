@@ -10,18 +10,15 @@ import time
 
 import pytest
 
+from tests.site_pages import BROWSER, MARKS
 from tools import pages
 from tools.site import build, measure, serve, widgets
 from utils.options import ROOT
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.browser,
-    pytest.mark.skipif(not (BROWSER and DRIVER), reason="no Chromium: apt install chromium-driver"),
-]
+lacks = pytest.mark.skipif(not DRIVER, reason="no driver of Chromium: apt install chromium-driver")
+pytestmark = [*MARKS, lacks]
 SHOTS = ROOT / "outputs" / "browser"
 TELEPHONE, DESKTOP = 360, 1200
 LOOKED_AT = "index", "notebooks/02_dcgan", "notebooks/07_cyclegan"

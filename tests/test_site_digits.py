@@ -9,7 +9,6 @@ import functools
 import http.server
 import io
 import json
-import os
 import shutil
 import socketserver
 import threading
@@ -21,44 +20,19 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from tests.test_site_networks import MODULES, TOLERANCE, generator_of, inputs_of
+from tests.site_pages import BROWSER, MARKS, MODULES, PAGE, SHOTS
+from tests.test_site_networks import TOLERANCE, generator_of, inputs_of
 from tools.site import weights
 from utils.evaluation import in_batches
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.browser,
-    pytest.mark.skipif(not BROWSER, reason="there is no Chromium: apt install chromium"),
-]
-SHOTS = os.environ.get("SHOTS")
+pytestmark = MARKS
 LIMIT = 20.0  # milliseconds a digit
 KEYS = {"right": "\ue014", "left": "\ue012", "up": "\ue013", "home": "\ue011", "end": "\ue010"}
 NOTE_WORDS = """
 window.seen = [];
 const words = document.querySelector(".gan-words");
 new MutationObserver(() => window.seen.push(words.textContent)).observe(words, {childList: true});
-"""
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Widgets</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<style>
-body { --color-foreground-primary: #000; --color-foreground-secondary: #5a5c63;
-  --color-background-primary: #fff; --color-background-secondary: #f8f9fb;
-  --color-background-border: #eeebee; --color-brand-primary: #0a4bff; --font-size--small: 87.5%%;
-  background: var(--color-background-primary); color: var(--color-foreground-primary);
-  font-family: sans-serif; line-height: 1.5; margin: 1rem auto; max-width: 46rem;
-  padding: 0 1rem; }
-body[data-theme="dark"] { --color-foreground-primary: #cfd0d0;
-  --color-foreground-secondary: #9ca0a5; --color-background-primary: #131416;
-  --color-background-secondary: #1a1c1e; --color-background-border: #303335;
-  --color-brand-primary: #3d94ff; }
-</style></head><body data-theme="%s">
-<div class="gan-widget" %s><p class="saved">The saved picture.</p></div>
-<script type="module" src="/_static/gan/start.js"></script>
-</body></html>
 """
 WIDGETS = {
     "digit": 'data-widget="digit"',
@@ -77,7 +51,7 @@ def site(tmp_path_factory):
     weights.write(folder / "_static" / "gan" / "weights")
     for name, data in WIDGETS.items():
         for theme in "light", "dark":
-            text = PAGE % (theme, data)
+            text = PAGE.replace("THEME", theme).replace("DATA", data)
             (folder / f"{name}-{theme}.html").write_text(text, encoding="utf-8")
     asked = []
 

@@ -154,7 +154,7 @@ class TestNetworks:
 
     def test_it_is_the_network_of_the_lesson(self, name, folder):
         """The file at the size that the page names gives what the page's network gives."""
-        facts = json.loads((folder / "_static/gan/photo/networks.json").read_text("utf-8"))
+        facts = json.loads((folder / "_static/gan/photo/networks.json").read_text(encoding="utf-8"))
         file = folder / "_static/gan/photo" / facts[name]["file"]
         assert file.stat().st_size == facts[name]["bytes"]
         halves = [x for x in initializers(file.read_bytes()) if x.dtype == np.float16]

@@ -3,8 +3,8 @@
  *
  * Ten digits of one z, of which one is shown large, and a slider for each direction of the page.
  */
-import { atNextFrame, button, labelled, make, Picture } from "./elements.js";
-import { Slider, styles, Turns } from "./elements.js";
+import { atNextFrame, button, directionSliders, make, Picture } from "./elements.js";
+import { seedField, seedRow, styles, Turns } from "./elements.js";
 import { load, loadLatent } from "./network.js";
 import { anySeed, normal } from "./random.js";
 import { withArticle } from "./reader.js";
@@ -52,27 +52,15 @@ class Classes {
   }
 
   beginning() {
-    this.seed = make("input", { type: "number", min: 0, max: 4294967295, step: 1 });
-    this.seed.addEventListener("change", () => this.begin(Number(this.seed.value)));
-    const anew = button("New style", () => this.begin(anySeed()));
-    return make("div", { class: "gan-row" }, labelled("Seed of z", this.seed), anew);
+    this.seed = seedField(() => this.begin(Number(this.seed.value)));
+    return seedRow(this.seed, "New style", () => this.begin(anySeed()));
   }
 
   sliders() {
-    this.moving = this.directions.map(
-      (_, i) =>
-        new Slider({
-          text: `direction ${i + 1}`,
-          min: -FARTHEST,
-          max: FARTHEST,
-          step: 0.1,
-          value: 0,
-          changed: (value) => {
-            this.steps[i] = value;
-            this.draw();
-          },
-        }),
-    );
+    this.moving = directionSliders(this.directions.length, FARTHEST, (i, value) => {
+      this.steps[i] = value;
+      this.draw();
+    });
     return make(
       "fieldset",
       {},

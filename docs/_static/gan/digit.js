@@ -6,8 +6,8 @@
  * "arithmetic"; without it all four.
  */
 import { Arithmetic } from "./arithmetic.js";
-import { atNextFrame, button, labelled, make, Movement, Picture } from "./elements.js";
-import { Slider, styles } from "./elements.js";
+import { atNextFrame, button, directionSliders, make, Movement, Picture } from "./elements.js";
+import { seedField, seedRow, styles } from "./elements.js";
 import { load, loadLatent } from "./network.js";
 import { anySeed, normal } from "./random.js";
 import { inWords, loadReader, withArticle } from "./reader.js";
@@ -75,27 +75,15 @@ class Digit {
   }
 
   beginning() {
-    this.seed = make("input", { type: "number", min: 0, max: 4294967295, step: 1 });
-    this.seed.addEventListener("change", () => this.begin(Number(this.seed.value)));
-    const anew = button("New digit", () => this.begin(anySeed()));
-    return make("div", { class: "gan-row" }, labelled("Seed of z", this.seed), anew);
+    this.seed = seedField(() => this.begin(Number(this.seed.value)));
+    return seedRow(this.seed, "New digit", () => this.begin(anySeed()));
   }
 
   sliders() {
-    this.moving = this.latent.directions.map(
-      (_, i) =>
-        new Slider({
-          text: `direction ${i + 1}`,
-          min: -FARTHEST,
-          max: FARTHEST,
-          step: 0.1,
-          value: 0,
-          changed: (value) => {
-            this.steps[i] = value;
-            this.draw();
-          },
-        }),
-    );
+    this.moving = directionSliders(this.latent.directions.length, FARTHEST, (i, value) => {
+      this.steps[i] = value;
+      this.draw();
+    });
     const elements = this.moving.map((slider) => slider.element);
     const more = `${elements.length - SHOWN} more directions`;
     return this.part(

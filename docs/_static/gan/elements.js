@@ -199,3 +199,27 @@ export function styles() {
     document.head.append(make("link", { rel: "stylesheet", href, load: done, error: done }));
   });
 }
+
+/** Sliders along directions of z; `changed` is called with the number of one, and how far. */
+export function directionSliders(n, farthest, changed) {
+  const slider = (_, i) =>
+    new Slider({
+      text: `direction ${i + 1}`,
+      min: -farthest,
+      max: farthest,
+      step: 0.1,
+      value: 0,
+      changed: (value) => changed(i, value),
+    });
+  return Array.from({ length: n }, slider);
+}
+
+/** A field for the seed of z. */
+export function seedField(changed) {
+  return make("input", { type: "number", min: 0, max: 4294967295, step: 1, change: changed });
+}
+
+/** The field in a row with a button that draws another z. */
+export function seedRow(field, text, drawn) {
+  return make("div", { class: "gan-row" }, labelled("Seed of z", field), button(text, drawn));
+}

@@ -6,7 +6,7 @@
  * weights of rounds that the reader goes to are loaded, and every picture is computed from them.
  */
 import { Curves } from "./curves.js";
-import { button, labelled, make, newId, Picture } from "./elements.js";
+import { button, make, newId, Picture, seedField, seedRow } from "./elements.js";
 import { Slider, stillness, styles, Turns } from "./elements.js";
 import { describe, Network, weights } from "./network.js";
 import { anySeed, normal } from "./random.js";
@@ -105,14 +105,12 @@ class TimeMachine {
   }
 
   seeds() {
-    this.seed = make("input", { type: "number", min: 0, max: 4294967295, step: 1 });
+    this.seed = seedField(() => this.show());
     this.seed.value = FIRST_SEED;
-    this.seed.addEventListener("change", () => this.show());
-    const other = button("Other z", () => {
+    return seedRow(this.seed, "Other z", () => {
       this.seed.value = anySeed();
       this.show();
     });
-    return make("div", { class: "gan-row" }, labelled("Seed of z", this.seed), other);
   }
 
   async change(name) {
