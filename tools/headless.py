@@ -57,7 +57,10 @@ def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool =
     client = page.client(_Headless)
     try:
         client.execute()
-    except (CellExecutionError, DeadKernelError) as failure:
+    except CellExecutionError as failure:
+        stopped = client.interrupted and failure.ename == "KeyboardInterrupt"
+        error = "" if stopped else str(failure)
+    except DeadKernelError as failure:
         error = str(failure)
     finally:  # before anything else can fail
         folder = _save(page, list(client.folders)) if is_chief else None

@@ -11,4 +11,5 @@ A file imports only files that stand above it:
     measure    the size of the site, and of what a reader loads first
     build      the whole site
     serve      shows it on this machine
+    film       films a widget of it
 """

@@ -2,13 +2,14 @@
 
 build         build the site in docs/_build/html
 serve [PORT]  show it on this machine
+film          film a widget of it, for the README
 """
 
 from __future__ import annotations
 
 import sys
 
-from tools.site import build, serve
+from tools.site import build, film, serve
 
 
 def main(arguments: list[str]) -> int:
@@ -21,6 +22,8 @@ def main(arguments: list[str]) -> int:
                 show(None)
             case ["serve", port] if port.isdecimal():
                 show(int(port))
+            case ["film"]:
+                print(film.write(build.SITE))
             case _:
                 print(__doc__)
                 return 2

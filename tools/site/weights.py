@@ -9,7 +9,7 @@ training is over is one scale and one offset a channel. They are computed from t
 and are float32, so that a page computes what Keras computes.
 
 A snapshot of a training has the layers of its network, so it is only another NAME-00012.bin. What
-the controls of lessons 03 and 06 need beside a network is in NAME.latent.json.
+the controls of lessons 03, 06 and 11 need beside a network is in NAME.latent.json.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ RECORDS = ROOT / "outputs" / "pretrained"
 CLASSIFIER = "digit_classifier"
 CLASSES = 10
 SAMPLES = 10_000  # of lesson 03, at `quick` and `long`
+FACES = 4000  # of lesson 11
 DIRECTIONS = 16  # of lesson 03; its own table and pictures show six of them
 TERMS = 10  # z of each group that a reader can calculate with
 CERTAIN = 0.9  # with which the classifier reads a sample of a group, as in lesson 03
@@ -48,11 +49,13 @@ class Source:
 
     Args:
         page: the lesson whose `generator` it trained, "" for the classifier of digits.
+        part: of the record, which has its weights.
         snapshots: whether its snapshots are written, too.
         latent: the lesson whose controls need more than the network, "" for none.
     """
 
     page: str
+    part: str = "averaged_generator"
     snapshots: bool = False
     latent: str = ""
 
@@ -64,6 +67,7 @@ SOURCES = {
     "04_lsgan": Source("04_lsgan", snapshots=True),
     "05_wgan_gp": Source("05_wgan_gp"),
     "06_cgan": Source("06_cgan", latent="06_cgan"),
+    "11_faces": Source("11_faces", part="best_generator", latent="11_faces"),
     CLASSIFIER: Source(""),
 }
 
@@ -117,7 +121,7 @@ def _is_there(folder: Path, name: str, made_from: str) -> bool:
 
 def _write_network(folder: Path, name: str, source: Source, made_from: str) -> None:
     """Write the files of a network; NAME.json, by which the others are found, as the last."""
-    network, state = _digits(source.page, name) if source.page else (_classifier(), {})
+    network, state = _recorded(name, source) if source.page else (_classifier(), {})
     layers, content = packed(network)
     for old in folder.glob(f"{name}-[0-9]*.bin"):
         old.unlink()  # perhaps of a round that is no snapshot any more
@@ -143,12 +147,12 @@ def _write_json(path: Path, content: Any) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _digits(page: str, name: str) -> tuple[keras.Model, dict[str, np.ndarray]]:
-    """Return the averaged generator of a record, built as its page builds it, and the record."""
+def _recorded(name: str, source: Source) -> tuple[keras.Model, dict[str, np.ndarray]]:
+    """Return the generator of a record, built as its page builds it, and the record."""
     from utils import record
 
-    network = Page(page).definitions("generator", CLASSES=CLASSES).generator
-    record.load_networks(name, averaged_generator=network)
+    network = Page(source.page).definitions("generator", CLASSES=CLASSES).generator
+    record.load_networks(name, **{source.part: network})
     return network, record.load_state(RECORDS / name)
 
 
@@ -350,9 +354,17 @@ def _latent_06(generator: keras.Model) -> dict[str, Any]:
     return {"directions": _plain(page.directions)}
 
 
+def _latent_11(generator: keras.Model) -> dict[str, Any]:
+    """Return the directions of lesson 11, (4, 64), as its page finds them, with their names."""
+    page = Page("11_faces").definitions("directions", "RADIUS", best=generator, SAMPLES=FACES)
+    found = {"radius": float(page.RADIUS), "names": list(page.directions)}
+    return found | {"directions": _plain(np.stack(list(page.directions.values())))}
+
+
 LATENT: dict[str, Callable[[Any], dict[str, Any]]] = {
     "03_latent_space": _latent_03,
     "06_cgan": _latent_06,
+    "11_faces": _latent_11,
 }
 
 

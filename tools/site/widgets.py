@@ -186,6 +186,16 @@ TABLE = (
         alternative="A part of a photograph, enlarged by three methods",
         data={"network": "srgan"},
     ),
+    Widget(
+        lesson="11_faces",
+        after="ipywidgets.interact(explore, start=(0, 99), **sliders)",
+        name="faces",
+        title="Move a face",
+        text="The generator of this lesson runs here, in your browser. Its network was trained on "
+        "CelebA: use it for non-commercial research and education only.",
+        picture="strip = [to_sphere(start + lengths * d)",
+        alternative="A face that changes along four directions, one a row",
+    ),
 )
 
 

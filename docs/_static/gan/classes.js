@@ -4,7 +4,7 @@
  * Ten digits of one z, of which one is shown large, and a slider for each direction of the page.
  */
 import { atNextFrame, button, directionSliders, make, Picture } from "./elements.js";
-import { seedField, seedRow, styles, Turns } from "./elements.js";
+import { numbered, seedField, seedRow, styles, Turns } from "./elements.js";
 import { load, loadLatent } from "./network.js";
 import { anySeed, normal } from "./random.js";
 import { withArticle } from "./reader.js";
@@ -57,7 +57,7 @@ class Classes {
   }
 
   sliders() {
-    this.moving = directionSliders(this.directions.length, FARTHEST, (i, value) => {
+    this.moving = directionSliders(numbered(this.directions), FARTHEST, (i, value) => {
       this.steps[i] = value;
       this.draw();
     });

@@ -7,7 +7,7 @@
  */
 import { Arithmetic } from "./arithmetic.js";
 import { atNextFrame, button, directionSliders, make, Movement, Picture } from "./elements.js";
-import { seedField, seedRow, styles } from "./elements.js";
+import { numbered, seedField, seedRow, styles } from "./elements.js";
 import { load, loadLatent } from "./network.js";
 import { anySeed, normal } from "./random.js";
 import { inWords, loadReader, withArticle } from "./reader.js";
@@ -80,7 +80,7 @@ class Digit {
   }
 
   sliders() {
-    this.moving = directionSliders(this.latent.directions.length, FARTHEST, (i, value) => {
+    this.moving = directionSliders(numbered(this.latent.directions), FARTHEST, (i, value) => {
       this.steps[i] = value;
       this.draw();
     });

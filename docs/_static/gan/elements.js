@@ -1,4 +1,4 @@
-/** What the widgets of digits share: elements, sliders, pictures, their style sheet. */
+/** What the widgets of digits and faces share: elements, sliders, pictures, their style sheet. */
 
 /**
  * Make an element.
@@ -55,6 +55,7 @@ export class Slider {
    * @param options.changed is called with the value when the reader moves the slider.
    */
   constructor({ text, min, max, step, value, say = signed, changed }) {
+    this.text = text;
     this.say = say;
     const id = newId();
     const moved = () => {
@@ -87,7 +88,7 @@ function signed(value) {
   return (value > 0 ? "+" : value < 0 ? "−" : "") + Math.abs(value).toFixed(1);
 }
 
-/** A canvas that shows grey images in a grid: one pixel of it is one pixel of an image. */
+/** A canvas that shows images in a grid: one pixel of it is one pixel of an image. */
 export class Picture {
   constructor({ columns = 1, rows = 1, size = 28 } = {}) {
     this.columns = columns;
@@ -103,14 +104,17 @@ export class Picture {
   /**
    * Show an image at a place of the grid.
    *
-   * @param values its pixels, row after row, in [-1, 1].
+   * @param values its pixels, row after row, in [-1, 1]: grey, or red, green and blue.
    * @param place counts from 0, row after row.
    */
   show(values, place = 0) {
     const { data } = this.pixels;
-    for (let i = 0; i < values.length; i++) {
-      const grey = (values[i] + 1) * 127.5; // the canvas rounds and clips
-      data[4 * i] = data[4 * i + 1] = data[4 * i + 2] = grey;
+    const channels = values.length / this.size ** 2;
+    for (let i = 0; i < this.size ** 2; i++) {
+      for (let colour = 0; colour < 3; colour++) {
+        const value = values[channels * i + (colour % channels)];
+        data[4 * i + colour] = (value + 1) * 127.5; // the canvas rounds and clips
+      }
       data[4 * i + 3] = 255;
     }
     const x = (place % this.columns) * this.step;
@@ -200,18 +204,23 @@ export function styles() {
   });
 }
 
+/** Return names for directions that have none. */
+export function numbered(directions) {
+  return directions.map((_, i) => `direction ${i + 1}`);
+}
+
 /** Sliders along directions of z; `changed` is called with the number of one, and how far. */
-export function directionSliders(n, farthest, changed) {
-  const slider = (_, i) =>
+export function directionSliders(names, farthest, changed) {
+  const slider = (text, i) =>
     new Slider({
-      text: `direction ${i + 1}`,
+      text,
       min: -farthest,
       max: farthest,
       step: 0.1,
       value: 0,
       changed: (value) => changed(i, value),
     });
-  return Array.from({ length: n }, slider);
+  return names.map(slider);
 }
 
 /** A field for the seed of z. */
