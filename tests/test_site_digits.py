@@ -226,8 +226,7 @@ def test_a_generator_computes_what_keras_computes(browser, name):
     expected = in_batches(network, *inputs).reshape(100, -1)
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=TOLERANCE)
     print(f"{name}: median {np.median(times):.2f} ms, least {min(times):.2f} ms a picture")
-    # Other programs make a digit wait, so the median says more about them on a busy machine.
-    assert np.quantile(times, 0.1) <= LIMIT or name == "11_faces"
+    assert np.median(times) <= LIMIT or name == "11_faces"  # a face takes about as long
 
 
 # A digit
