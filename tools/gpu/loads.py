@@ -25,8 +25,8 @@ LIMIT = 64 * 2**20  # bytes of a load, with the part of the project that travels
 ASIDE = "notebooks/", "outputs/"  # of the project: moved away while a load travels
 PYTHON = "3.12"  # of that machine
 DATA = "mnist.npz", "Set5.zip"
-# Of the trained networks: those that lessons measure with.
-MEASURE = "digit_classifier", "face_judges", "squeezenet"
+# Of outputs/pretrained: what lessons measure with.
+MEASURE = "digit_classifier", "face_judges", "seeds.json", "squeezenet"
 THERE = Path(__file__).with_name("there.sh")
 
 

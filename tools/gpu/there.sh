@@ -5,7 +5,7 @@
 # takes too long does not end the others.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-export ROOT=${ROOT:-$HOME} OUT=${OUT:-$PWD/out}
+export ROOT=${ROOT:-$HOME} OUT=${OUT:-$PWD/out} LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
 mkdir -p "$OUT" "$ROOT/parts" "$ROOT/project" "$ROOT/runs"
 cp -n "$here"/tf.* "$ROOT/parts/"
 [ -e "$ROOT/whl" ] || cp -r "$here/whl" "$ROOT/whl"
@@ -13,13 +13,13 @@ began=$(date +%s)
 . "$here/setup.sh"
 tar -C "$ROOT/project" -xJf "$here/project.tar.xz"
 cd "$ROOT/project"
-export DATA_DIR=$here OUTPUT_DIR=$ROOT/runs STANDIN=auto
+export DATA_DIR=$here OUTPUT_DIR=$ROOT/runs STANDIN=auto PYTHONPATH=$ROOT/project:$PYTHONPATH
 
 stage() { # NAME SECONDS COMMAND...
   local name=$1 seconds=$2 start
   shift 2
   start=$(date +%s)
-  timeout "$seconds" "$@" >"$OUT/$name.log" 2>&1
+  timeout $((seconds * ${SLOWER:-1})) "$@" >"$OUT/$name.log" 2>&1
   echo "$name: status $?, $(($(date +%s) - start)) s, $(($(date +%s) - began)) s in all" | tee -a "$OUT/times.log"
   tail -n 12 "$OUT/$name.log"
 }
@@ -29,7 +29,7 @@ lesson() { # the whole page at `quick`
   stage lesson 240 env PRESET="${PRESET:-quick}" python3 -m tools.project run 02_dcgan
   cp "$OUTPUT_DIR"/02_dcgan/*/{metrics.json,history.csv,samples.png} "$OUT/" 2>/dev/null
 }
-resume() { stage resume 150 python3 -m benchmarks.resume; }
+resume() { stage resume 150 python3 -m benchmarks.resume "${RESUME_STEPS:-100}"; }
 steps() {
   for case in "lesson 02" "lesson 07, 128" "lesson 09, first stage" "lesson 09, second stage"; do
     stage "steps_${case//[ ,]/_}" 120 python3 -m benchmarks.steps "$case" --part time
