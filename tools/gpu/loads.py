@@ -69,7 +69,7 @@ def _packed() -> Path:
     """Return the folder with TensorFlow's pieces and the other wheels."""
     version = next(
         line
-        for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
         if line.startswith("tensorflow==")
     ).partition("==")[2]
     packed = FOLDER / f"tensorflow-{version}"
