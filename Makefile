@@ -8,7 +8,7 @@ BENCH  ?= steps compiling profile overhead growth time_to_quality precision
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-kill test-devices gpu-loads fuzz test-browser faults lint speedrun bench lab student site site-serve test-site refresh gallery record address test-oldest clean
+.PHONY: help run test test-kill test-devices fuzz test-browser gpu-loads faults lint speedrun bench lab student site site-serve test-site refresh gallery record address test-oldest clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+: *.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
