@@ -22,7 +22,10 @@ pytestmark = [*MARKS, lacks]
 SHOTS = ROOT / "outputs" / "browser"
 TELEPHONE, DESKTOP = 360, 1200
 LOOKED_AT = "index", "notebooks/02_dcgan", "notebooks/07_cyclegan"
-WIDGETS = "return [...document.querySelectorAll('.gan-widget')].map(w => w.dataset.state || '')"
+WIDGETS = """
+return [...document.querySelectorAll('.gan-widget')].map(w => w.ariaBusy || w.dataset.state || '')
+"""
+TWO_FRAMES = "requestAnimationFrame(() => requestAnimationFrame(() => arguments[0]()))"
 
 
 class Browser:
@@ -72,13 +75,17 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def scroll_through(self):
-        """Show every part of the page once, so that everything in it loads."""
-        height = self.run("return document.documentElement.scrollHeight")
-        for top in range(0, int(height) + 700, 700):
-            self.run(f"window.scrollTo(0, {top})")
-            time.sleep(0.05)
+        """Show every part of the page once, so that everything in it loads.
+
+        The page grows meanwhile, and a slow browser notices only what stood for two frames.
+        """
+        top = 0
+        while top < self.run("return document.documentElement.scrollHeight") + 700:
+            self.run(f"window.scrollTo({{top: {top}, behavior: 'instant'}})")  # not the theme's way
+            self.driver.execute_async_script(TWO_FRAMES)
+            top += 700
         late = "const image = [...document.images].find(image => !image.complete);"
-        self.wait(f"{late} image?.scrollIntoView(); return !image")
+        self.wait(f"{late} image?.scrollIntoView({{behavior: 'instant'}}); return !image")
         self.wait("return !document.querySelector('.gan-widget[aria-busy]')")
 
     def asked(self):
@@ -104,7 +111,7 @@ class Browser:
         SHOTS.mkdir(parents=True, exist_ok=True)
         height = self.run("return document.documentElement.scrollHeight")
         for number, top in enumerate(range(0, int(height), 900)):
-            self.run(f"window.scrollTo(0, {top})")
+            self.run(f"window.scrollTo({{top: {top}, behavior: 'instant'}})")
             time.sleep(0.2)
             self.driver.save_screenshot(SHOTS / f"site_{name}_{number:02d}.png")
 
