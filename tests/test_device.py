@@ -260,6 +260,26 @@ def test_devices_draw_differently_but_z_is_that_of_one(two):
     np.testing.assert_array_equal(np.concatenate(parts), expected)
 
 
+def test_what_is_drawn_for_one_is_put_together_and_cut_again(two):
+    """As the permuted labels of lesson 08 are: `whole` is the reverse of `part`."""
+    strategy = tf.distribute.get_strategy()
+    all_rows = tf.reshape(tf.range(8.0), (4, 2))
+    turned = tf.constant([2, 0, 3, 1])
+
+    @tf.function
+    def move():
+        mine = device.part(all_rows)
+        return strategy.run(
+            lambda: device.part(tf.gather(device.whole(device.part(all_rows)), turned))
+        ), mine
+
+    moved, alone = move()
+    parts = [x.numpy() for x in strategy.experimental_local_results(moved)]
+    np.testing.assert_array_equal(np.concatenate(parts), all_rows.numpy()[turned])
+    np.testing.assert_array_equal(alone, all_rows)  # outside of `run` there is one part
+    np.testing.assert_array_equal(device.whole(all_rows), all_rows)
+
+
 def test_with_dropout_and_noise_resume_is_exact_on_two_devices(two):
     straight = toy.make(lesson="straight")
     toy.fit(straight, 4)
