@@ -109,7 +109,7 @@ def arrow(axes: Axes, *places: Pair, colour: str = DARK, dashed: bool = False) -
 
 
 def picture(axes: Axes, place: Pair, side: float, image: np.ndarray, colour: str = FAKE) -> None:
-    """Draw a grey image in [0, 1], white on black, with a frame."""
+    """Draw a grey image in [0, 1], white on black, or one in colour, uint8, with a frame."""
     x, y = place
     left = x - side / 2
     right = x + side / 2

@@ -35,12 +35,12 @@ def load(split: str, image_size: int) -> files.Faces:
         others = {name: rng.random() < share for name, share in SHARES.items()}
         for name in (hair, *(name for name, has in others.items() if has)):
             labels[i, files.ATTRIBUTES.index(name)] = 1
-        face = _face(rng, HAIR[hair][0], **others)
-        images[i] = face.resize((image_size, image_size), Image.Resampling.BOX)
+        made = face(rng, HAIR[hair][0], **others)
+        images[i] = made.resize((image_size, image_size), Image.Resampling.BOX)
     return images, np.arange(1, n + 1), labels
 
 
-def _face(
+def face(
     rng: np.random.Generator,
     hair: tuple[int, int, int],
     Male: bool,
@@ -49,7 +49,7 @@ def _face(
     Young: bool,
     Bangs: bool,
 ) -> Image.Image:
-    """Draw one face on a plain ground."""
+    """Draw one face on a plain ground, 256 x 256; `rng` decides skin, ground, place and size."""
     picture = Image.new("RGB", (SIDE, SIDE), tuple(rng.integers(60, 220, 3).tolist()))
     draw = ImageDraw.Draw(picture)
     skin = SKIN[rng.integers(len(SKIN))]
