@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from utils import datasets, device, runtime, steps, training
+from utils.topics.faces import FaceData
 
 BATCH, LATENT, STEPS = 8, 4, 5
 
@@ -24,6 +25,23 @@ def data(seed=3):
         images=images,
         labels=np.zeros(50, "int64"),
         split="all",
+    )
+
+
+def faces(batch_size=BATCH, attributes=5, size=64):
+    """Return 50 colour images of noise with labels, half of which are mirrored."""
+    rng = np.random.default_rng(0)
+    return FaceData(
+        name="noise",
+        standin=False,
+        batch_size=batch_size,
+        seed=3,
+        images=rng.integers(0, 256, (50, size, size, 3)).astype("uint8"),
+        labels=rng.integers(0, 2, (50, attributes)).astype("float32"),
+        classes=tuple(f"attribute {i}" for i in range(attributes)),
+        numbers=np.arange(50),
+        split="train",
+        with_labels=True,
     )
 
 
@@ -126,7 +144,7 @@ def straight_and_in_halves(make, dataset, steps=2):
         dataset: what they are trained on.
         steps: a round.
     """
-    sample = lambda: np.zeros((4, 28, 28, 1))  # noqa: E731
+    sample = lambda: np.zeros((4, *dataset.images.shape[1:]))  # noqa: E731
     found = []
     for lesson, halves in ("straight", (2,)), ("halves", (1, 2)):
         for rounds in halves:
