@@ -3,9 +3,9 @@
     python -m benchmarks.steps [CASE]
 
 The plain steps are those of public tutorials, over the same networks, batch and settings, in
-float32: Keras' for the lessons on digits (its guide to a custom `train_step`, its example of a
-conditional GAN), TensorFlow's CycleGAN, and for lesson 09 what most repositories have, where D and
-G each draw their own crops.
+float32: Keras' for the lessons on digits (its guide to a custom `train_step`, its examples of
+WGAN-GP and of a conditional GAN), TensorFlow's CycleGAN, and for lesson 09 what most repositories
+have, where D and G each draw their own crops.
 All are timed in turns in one process, together with the largest convolution and matrix product
 that show how fast the machine can be. Nothing else may run.
 """
@@ -117,6 +117,45 @@ def digits(lesson: str, **changes: int) -> Case:
         return {"d_loss": d_loss, "g_loss": g_loss}
 
     batch = tf.random.stateless_uniform((n, 28, 28, 1), (1, 1), -1, 1)
+    return Case(page, {"plain": plain, "lesson": page.train_step}, (batch,), [g, d])
+
+
+def wgan_gp() -> Case:
+    """Return https://keras.io/examples/generative/wgan_gp and lesson 05.
+
+    The example updates the critic several times with the same real images, and makes the fakes
+    inside the critic's tape.
+    """
+    page = pages.Page("05_wgan_gp").definitions("train_step")
+    g, d, rng = page.generator, page.critic, page.rng
+    n, length = page.BATCH_SIZE, page.LATENT_DIM
+    g_optimizer, d_optimizer = (adam(x, page.LEARNING_RATE, page.BETA_1) for x in (g, d))
+
+    def penalty(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+        between = real + rng.normal((n, 1, 1, 1)) * (fake - real)
+        with tf.GradientTape() as tape:
+            tape.watch(between)
+            answers = d(between, training=True)
+        gradients = tape.gradient(answers, between)
+        norms = tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3]) + 1e-12)
+        return tf.reduce_mean((norms - 1.0) ** 2)
+
+    def plain(real: tf.Tensor) -> dict[str, tf.Tensor]:
+        real = real[:n]
+        for _ in range(page.N_CRITIC):
+            z = rng.normal((n, length))
+            with tf.GradientTape() as tape:
+                fake = g(z, training=True)
+                difference = d(fake, training=True) - d(real, training=True)
+                d_loss = tf.reduce_mean(difference) + page.LAMBDA_GP * penalty(real, fake)
+            descend(tape, d_loss, d, d_optimizer)
+        z = rng.normal((n, length))
+        with tf.GradientTape() as tape:
+            g_loss = -tf.reduce_mean(d(g(z, training=True), training=True))
+        descend(tape, g_loss, g, g_optimizer)
+        return {"d_loss": d_loss, "g_loss": g_loss}
+
+    batch = tf.random.stateless_uniform((n * page.N_CRITIC, 28, 28, 1), (1, 1), -1, 1)
     return Case(page, {"plain": plain, "lesson": page.train_step}, (batch,), [g, d])
 
 
@@ -248,6 +287,7 @@ def srgan(first: bool, size: int = 96, batch_size: int = 8) -> Case:
 CASES = {
     "lesson 01": lambda: digits("01_gan"),
     "lesson 02": lambda: digits("02_dcgan"),
+    "lesson 05": wgan_gp,
     "lesson 06, planes": lambda: cgan("planes"),
     "lesson 06, projection": lambda: cgan("projection"),
     "lesson 07, 128": lambda: cyclegan(128, True),

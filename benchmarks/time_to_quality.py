@@ -1,14 +1,15 @@
-"""Seconds of training until the digits are good: lesson 02 against two public tutorials.
+"""Seconds of training until the digits are good: lesson 02 against three public tutorials.
 
-    python -m benchmarks.time_to_quality [HOURS]
+    python -m benchmarks.time_to_quality [HOURS [SIDE ...]]
 
-TensorFlow's DCGAN tutorial and the GAN of Keras' guide, with their own networks and settings,
-and lesson 02 train on real MNIST in float32. After each epoch of a tutorial and each round of
-lesson 02, 10,000 samples are scored: their Fréchet distance as a multiple of the floor
-(utils/evaluation.py). A side ends when it has reached the last threshold, or after so many hours
-(1 by default). Then updates of all are timed in turns; a time is the number of updates times the
-median seconds of one. Can be stopped, and goes on when it is run again; nothing else may run
-while it times.
+TensorFlow's DCGAN tutorial, the GAN of Keras' guide and Keras' example of WGAN-GP, with their own
+networks and settings, and lesson 02 train on real MNIST in float32. After each epoch of a tutorial
+(of the example of WGAN-GP: after each sixth of one) and each round of lesson 02, 10,000 samples
+are scored: their Fréchet distance as a multiple of the floor (utils/evaluation.py). A side ends
+when it has reached the last threshold, or after so many hours (1 by default). Then updates of all
+are timed in turns; a time is the number of updates times the median seconds of one. Can be
+stopped, and goes on when it is run again; nothing else may run while it times. Sides: tutorial,
+guide, wgan_gp, lesson; all by default.
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ SEED = 1
 Side = tuple[training.Trainer, datasets.ImageData, int, int]  # rounds, steps a round
 
 
-def parts_of(generator: keras.Model, discriminator: keras.Model, rate: float) -> dict:
+def parts_of(
+    generator: keras.Model, discriminator: keras.Model, rate: float, **betas: float
+) -> dict:
     """Return the parts of a tutorial's Trainer: both networks, Adam for each, and what draws z."""
     parts = {"generator": generator, "discriminator": discriminator}
     for name, network in ("g_optimizer", generator), ("d_optimizer", discriminator):
-        parts[name] = keras.optimizers.Adam(rate)
+        parts[name] = keras.optimizers.Adam(rate, **betas)
         parts[name].build(network.trainable_variables)
     return parts | {"rng": device.generator(SEED)}
 
@@ -181,12 +184,75 @@ def guide() -> Side:
     return public("guide", train_step, dataset, parts)
 
 
+def wgan_gp() -> Side:
+    """Build what https://keras.io/examples/generative/wgan_gp trains, on MNIST.
+
+    Each update of G follows three of the critic with the same real images, and alpha is drawn
+    from N(0, 1), as there. The root has an epsilon: without one, a slope of 0 is a NaN.
+    """
+    keras.utils.set_random_seed(SEED)
+    dataset = datasets.mnist(batch_size=512, seed=SEED)
+    critic = keras.Sequential([layers.Input((28, 28, 1)), layers.ZeroPadding2D(2)])
+    for channels, rate in (64, 0.0), (128, 0.3), (256, 0.3), (512, 0.2):
+        critic.add(layers.Conv2D(channels, 5, 2, "same"))
+        critic.add(layers.LeakyReLU(negative_slope=0.2))
+        if channels == 512:
+            critic.add(layers.Flatten())
+        if rate:
+            critic.add(layers.Dropout(rate))
+    critic.add(layers.Dense(1))
+    generator = keras.Sequential([layers.Input((128,)), layers.Dense(4 * 4 * 256, use_bias=False)])
+    generator.add(layers.BatchNormalization())
+    generator.add(layers.LeakyReLU(negative_slope=0.2))
+    generator.add(layers.Reshape((4, 4, 256)))
+    for channels in 128, 64, 1:
+        generator.add(layers.UpSampling2D())
+        generator.add(layers.Conv2D(channels, 3, padding="same", use_bias=False))
+        generator.add(layers.BatchNormalization())
+        last = channels == 1
+        generator.add(layers.Activation("tanh") if last else layers.LeakyReLU(negative_slope=0.2))
+    generator.add(layers.Cropping2D(2))
+    parts = parts_of(generator, critic, 2e-4, beta_1=0.5, beta_2=0.9)
+    rng = parts["rng"]
+
+    def penalty(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+        between = real + rng.normal((512, 1, 1, 1)) * (fake - real)
+        with tf.GradientTape() as tape:
+            tape.watch(between)
+            answers = critic(between, training=True)
+        squares = tf.square(tape.gradient(answers, between))
+        return tf.reduce_mean((tf.sqrt(tf.reduce_sum(squares, [1, 2, 3]) + 1e-12) - 1.0) ** 2)
+
+    def train_step(real: tf.Tensor) -> dict[str, tf.Tensor]:
+        for _ in range(3):
+            z = rng.normal((512, 128))
+            with tf.GradientTape() as tape:
+                fake = generator(z, training=True)
+                d_loss = tf.reduce_mean(critic(fake, training=True))
+                d_loss -= tf.reduce_mean(critic(real, training=True))
+                d_loss += 10.0 * penalty(real, fake)
+            variables = critic.trainable_variables
+            parts["d_optimizer"].apply(tape.gradient(d_loss, variables), variables)
+        z = rng.normal((512, 128))
+        with tf.GradientTape() as tape:
+            g_loss = -tf.reduce_mean(critic(generator(z, training=True), training=True))
+        variables = generator.trainable_variables
+        parts["g_optimizer"].apply(tape.gradient(g_loss, variables), variables)
+        return {"d_loss": d_loss, "g_loss": g_loss}
+
+    trainer, *_ = public("wgan_gp", train_step, dataset, parts)
+    return trainer, dataset, 6 * 20, 20  # 20 epochs, as there
+
+
 def lesson() -> Side:
     """Build what lesson 02 trains, from its page, at `long`."""
     keras.utils.set_random_seed(SEED)
     trainer, page = trainer_of(pages.Page("02_dcgan"), "benchmarks/lesson_02")
     dataset = datasets.mnist(page.BATCH_SIZE, page.SEED)
     return trainer, dataset, page.ROUNDS, page.STEPS_PER_ROUND
+
+
+SIDES = {"tutorial": tutorial, "guide": guide, "wgan_gp": wgan_gp, "lesson": lesson}
 
 
 def seconds_an_update(trainers: list[training.Trainer], batches: list[tf.Tensor]) -> list[float]:
@@ -234,14 +300,14 @@ def train(side: Side, evaluation: Evaluation, hours: float) -> None:
             return
 
 
-def main(hours: float = 1.0) -> None:
-    """Train all, time all, then print the table in Markdown."""
+def main(hours: str = "1", *names: str) -> None:
+    """Train some sides or all, time them, then print the table in Markdown."""
     runtime.start(SEED)
-    sides = {"TensorFlow's tutorial": tutorial(), "Keras' guide": guide(), "lesson 02": lesson()}
+    sides = {name: SIDES[name]() for name in names or SIDES}
     digits, test = datasets.mnist(), datasets.mnist(split="test")
     evaluation = Evaluation(digit_classifier(), digits.images, test.images)
     for side in sides.values():
-        train(side, evaluation, hours)
+        train(side, evaluation, float(hours))
 
     trainers = [trainer for trainer, *_ in sides.values()]
     batches = [next(iter(dataset.from_step(0))) for _, dataset, *_ in sides.values()]
@@ -262,4 +328,4 @@ def main(hours: float = 1.0) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:]))
+    main(*sys.argv[1:])

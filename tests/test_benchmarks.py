@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import Sequential, layers
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from benchmarks import precision, seeds, speedrun, timing
+from benchmarks import precision, readable_loss, seeds, speedrun, timing
 from tests import toy
 from tools import pages
 from utils import callbacks, device
@@ -210,3 +210,16 @@ def test_the_clock_of_the_race_rests_while_it_scores(monkeypatch):
     with clock:
         pass
     assert clock() == 111.0 - 100.0 - 7.0
+
+
+def test_correlations_of_a_loss_with_the_score_by_hand():
+    """A loss that falls with the score, but whose changes go the other way; the first is left."""
+    score = [99.0, 64, 49, 36, 25, 16, 9, 4, 1, 0]
+    loss = [-5.0, 30, 29, 27, 24, 20, 15, 9, 2, -6]
+    run = {"score": score, "d_loss": loss, "g_loss": score, "round": list(range(10))}
+    found = readable_loss.correlations(run, "02_dcgan")
+    np.testing.assert_allclose(found["d_loss"], (1, -1))
+    np.testing.assert_allclose(found["g_loss"], (1, 1))
+    assert found["round"][0] == pytest.approx(-1)
+    critic = readable_loss.correlations(run, "05_wgan_gp")
+    np.testing.assert_allclose(critic["d_loss"], (-1, 1))  # minus the loss

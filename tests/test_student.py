@@ -104,6 +104,16 @@ def test_what_is_wrong_is_said(page, capsys):
     assert "train_step: ZeroDivisionError" in answers(page, capsys, train_step=wrong)
 
 
+def test_a_penalty_is_compared_with_the_alpha_of_each_point(capsys):
+    page = vars(pages.Page("05_wgan_gp").definitions("gradient_penalty"))
+    right = page["gradient_penalty"]
+    assert answers(page, capsys, "05_wgan_gp", gradient_penalty=right).endswith(": right\n")
+    swapped = lambda network, real, fake, alpha: right(network, fake, real, alpha)  # noqa: E731
+    first = lambda network, real, fake, alpha: right(network, real, fake, alpha[:1])  # noqa: E731
+    for wrong in swapped, first:
+        assert "the lesson's gives" in answers(page, capsys, "05_wgan_gp", gradient_penalty=wrong)
+
+
 def test_targets_that_are_exchanged_are_told_though_they_are_equal(capsys):
     page = vars(pages.Page("04_lsgan").definitions(*student.LOSSES))
     targets = {name: page[name] for name in "ABC"}

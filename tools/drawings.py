@@ -266,6 +266,38 @@ def losses() -> Axes:
     return axes
 
 
+def wgan_gp() -> Axes:
+    """Lesson 05: what the critic sees, and of what its loss is made."""
+    axes = sheet(440)
+    real, fake = digit(STROKES[7]), digit(STROKES[3], grain=0.5)
+    label(axes, (34, 148), "z")
+    numbers(axes, (34, 210), 100, RANDOM[0, :12])
+    box(axes, (140, 210), (110, 120), "generator\nG", FAKE, 13)
+    arrow(axes, (46, 210), (83, 210))
+    arrow(axes, (197, 210), (237, 210), colour=FAKE)
+    for y, image, name, colour in (
+        (90, real, "real image x", REAL),
+        (210, fake, "fake image G(z)", FAKE),
+        (340, 0.5 * real + 0.5 * fake, "a random mixture\nof both", DARK),
+    ):
+        picture(axes, (280, y), 76, image, colour)
+        label(axes, (280, y + 52 + 7 * name.count("\n")), name, colour)
+    box(axes, (430, 210), (110, 330), "critic\nD", JUDGE, 13)
+    for y, colour in (90, REAL), (210, FAKE), (340, DARK):
+        arrow(axes, (320, y), (373, y), colour=colour)
+        arrow(axes, (487, y), (525, y), colour=colour)
+    box(axes, (577, 90), (100, 34), "D(x)", REAL, 12)
+    box(axes, (577, 210), (100, 34), "D(G(z))", FAKE, 12)
+    label(axes, (532, 340), "slope of D\nat this\nmixture", at="left")
+    arrow(axes, (628, 90), (668, 90), (668, 130), colour=REAL)
+    arrow(axes, (628, 210), (668, 210), (668, 172), colour=FAKE)
+    label(axes, (690, 152), "difference:\nas large as\npossible", JUDGE)
+    arrow(axes, (606, 340), (645, 340))
+    label(axes, (700, 340), "penalty\nif it is not 1", JUDGE)
+    label(axes, (20, 30), "The critic gives a number, not a probability.", at="left")
+    return axes
+
+
 def told(axes: Axes, x: float, name: str, lines: Sequence[str]) -> None:
     """Draw a way to tell D the label: what goes in at the top, the answer at the bottom."""
     label(axes, (x, 222), name, DARK, 12)
@@ -633,6 +665,7 @@ DRAWINGS = {
     "02": dcgan,
     "03": latent_space,
     "04": losses,
+    "05": wgan_gp,
     "06": cgan,
     "07": cyclegan,
     "08": stargan,

@@ -23,6 +23,7 @@ STARS = {
     "01_gan": (*LOSSES, "train_step"),
     "02_dcgan": (*LOSSES, "train_step"),
     "04_lsgan": LOSSES,
+    "05_wgan_gp": ("critic_loss", "generator_loss", "gradient_penalty", "train_step"),
     "06_cgan": (*LOSSES, "train_step"),
     "07_cyclegan": (*LOSSES, "train_step"),
 }
@@ -63,7 +64,8 @@ def write(lesson: str, folder: Path = pages.NOTEBOOKS) -> Path:
 def check(lesson: str, page: dict[str, Any], *names: str) -> None:
     """Print for each function whether it does what the lesson's does, or what differs.
 
-    A loss is tried on eight logits, with the page's constants and with others. A step makes one
+    A loss is tried on eight logits, and a penalty on eight points and a network whose slope
+    changes from point to point, with the page's constants and with others. A step makes one
     update, which is taken back, from where the networks stand now.
 
     Args:
@@ -133,9 +135,13 @@ def _compare_losses(written: Any, original: Any, page: dict[str, Any]) -> str:
 def _compare_values(written: Any, original: Any) -> str:
     import tensorflow as tf
 
-    count = len(inspect.signature(original).parameters)
-    logits = [tf.random.stateless_normal((8, 1), (1, i), stddev=2.0) for i in range(count)]
-    found, expected = written(*logits), float(original(*logits))
+    arguments = [
+        _half_square
+        if name == "network"
+        else tf.random.stateless_normal((8, 1), (1, i), stddev=2.0)
+        for i, name in enumerate(inspect.signature(original).parameters)
+    ]
+    found, expected = written(*arguments), float(original(*arguments))
     if found is None:
         return "returns nothing"
     if tf.rank(found):
@@ -143,8 +149,13 @@ def _compare_values(written: Any, original: Any) -> str:
             f"returns numbers of shape {tuple(tf.shape(found).numpy().tolist())}, a mean is wanted"
         )
     if abs(float(found) - expected) > 1e-4 * max(1.0, abs(expected)):
-        return f"{float(found):.4f} for logits that give {expected:.4f} in the lesson"
+        return f"{float(found):.4f} where the lesson's gives {expected:.4f}"
     return ""
+
+
+def _half_square(x: Any, training: bool) -> Any:
+    """Answer as a critic whose gradient at x is x."""
+    return x**2 / 2
 
 
 def _compare_steps(written: Any, original: Any, page: dict[str, Any]) -> str:
