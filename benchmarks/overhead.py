@@ -40,7 +40,7 @@ from benchmarks import timing
 from tools import pages
 from utils import device, options, panel, runtime, training
 
-LESSONS = ("01_gan", "02_dcgan", "04_lsgan", "06_cgan", "07_cyclegan", "09_srgan")
+LESSONS = ("01_gan", "02_dcgan", "04_lsgan", "05_wgan_gp", "06_cgan", "07_cyclegan", "09_srgan")
 TURNS = 11
 LONGEST = 3  # seconds of a turn
 

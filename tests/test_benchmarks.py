@@ -5,10 +5,10 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import Sequential, layers
+from keras import Sequential, activations, layers
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from benchmarks import precision, readable_loss, seeds, speedrun, timing
+from benchmarks import precision, readable_loss, seeds, speedrun, timing, which_networks
 from tests import toy
 from tools import pages
 from utils import callbacks, device
@@ -199,8 +199,9 @@ def test_a_page_can_be_scored_every_round(lesson):
     seeds.score_every_round(page)
     after = "\n".join(cell.source for cell in page.code)
     pattern = r'score_every(?:=|": )(\d+)'
-    assert int(*re.findall(pattern, before)) > 1
-    assert re.findall(pattern, after) == ["1"]
+    said = re.findall(pattern, before)  # where nothing is said, every round is scored
+    assert all(int(number) > 1 for number in said)
+    assert re.findall(pattern, after) == ["1"] * len(said)
 
 
 def test_the_clock_of_the_race_rests_while_it_scores(monkeypatch):
@@ -223,3 +224,43 @@ def test_correlations_of_a_loss_with_the_score_by_hand():
     assert found["round"][0] == pytest.approx(-1)
     critic = readable_loss.correlations(run, "05_wgan_gp")
     np.testing.assert_allclose(critic["d_loss"], (-1, 1))  # minus the loss
+
+
+def kinds(network):
+    return [type(layer).__name__ for layer in network.layers]
+
+
+@pytest.mark.parametrize("loss", which_networks.LESSONS)
+def test_the_networks_of_the_table_differ_in_what_they_are_called_after(loss):
+    built = {name: which_networks.build(name, loss) for name in which_networks.NETWORKS}
+    generator, discriminator = (kinds(x) for x in built["unchanged"])
+    for name in "rate x 4", "Adam with .9":  # which differ in the optimizer
+        assert [kinds(x) for x in built[name]] == [generator, discriminator]
+    for network in built["without batch norm"]:
+        assert "BatchNormalization" not in kinds(network)
+    without = [x for x in generator if x != "BatchNormalization"]
+    assert kinds(built["without batch norm"][0]) == without
+    assert kinds(built["tanh in D"][1]) == [
+        "Activation" if x == "LeakyReLU" else x for x in discriminator
+    ]
+    of_d = [x for x in built["tanh in D"][1].layers if isinstance(x, layers.Activation)]
+    assert all(x.activation is activations.tanh for x in of_d)
+    dense = kinds(built["dense D"][1])
+    assert dense.count("Dense") == 3
+    assert "Conv2D" not in dense
+    assert ("GaussianNoise" in dense) == ("GaussianNoise" in discriminator)
+    for before, after in zip(built["unchanged"], built["deeper"], strict=True):
+        assert after.output_shape == before.output_shape
+        new = kinds(after).count("Conv2D") - kinds(before).count("Conv2D")
+        assert new == sum(x in ("ReLU", "LeakyReLU") for x in kinds(before))
+    is_critic = loss == "Wasserstein"
+    for name in ("unchanged", "deeper", "tanh in D"):
+        assert ("BatchNormalization" in kinds(built[name][1])) == (not is_critic)
+
+
+def test_a_run_reaches_the_limit_within_its_updates_or_not():
+    scores = [90.0, 30.0, 20.0, 12.0]
+    assert which_networks.needed(scores, 20.0) == 3000
+    assert which_networks.needed(scores, 10.0) is None
+    assert which_networks.cell(scores, 20.0, 4000) == "3,000"
+    assert which_networks.cell(scores, 20.0, 2999) == "no (30 ×)"

@@ -108,7 +108,7 @@ def test_the_shipped_seeds_are_read(monkeypatch, capsys):
     monkeypatch.setenv("PRESET", "quick")
     known = json.loads(evaluation.SEEDS_FILE.read_text(encoding="utf-8"))
     lessons = known.keys() - {"command", "floor"}
-    assert lessons == {"01_gan", "02_dcgan", "04_lsgan"}
+    assert lessons == {"01_gan", "02_dcgan", "04_lsgan", "05_wgan_gp", "06_cgan"}
     for lesson in lessons:
         evaluation.beside_seeds(lesson, known["floor"], best=1.0)
         assert "best: 1.0 × against" in capsys.readouterr().out

@@ -7,6 +7,7 @@ What a page may do differently stands in its metadata, under `lesson`:
 """
 
 import ast
+import base64
 import json
 import re
 
@@ -171,3 +172,14 @@ def test_links_inside_the_project_resolve(lesson):
 
 def test_lesson_stands_in_the_readme(lesson):
     assert f"notebooks/{lesson}.ipynb" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_saved_drawing_is_that_of_the_file(lesson):
+    """A page shows its drawing as it was when the page was saved; the file may be newer."""
+    drawing = f"{lesson[:2]}.png"
+    holders = [cell for cell in pages.Page(lesson).code if f'"{drawing}"' in cell.source]
+    for cell in holders:
+        saved = [output.data["image/png"] for output in cell.outputs]
+        file = pages.NOTEBOOKS / "drawings" / drawing
+        assert [base64.b64decode(image) for image in saved] == [file.read_bytes()]
+    assert bool(holders) == (pages.NOTEBOOKS / "drawings" / drawing).exists()

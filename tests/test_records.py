@@ -18,7 +18,7 @@ from tools import pages, update
 from utils import datasets, record, run
 from utils.topics import pairs, superresolution
 
-DIGITS = "01_gan", "01_gan_collapse", "02_dcgan", "04_lsgan", "06_cgan"
+DIGITS = "01_gan", "01_gan_collapse", "02_dcgan", "04_lsgan", "05_wgan_gp", "06_cgan"
 RECORDS = *DIGITS, "07_cyclegan", "09_srresnet", "09_srgan"
 # Read here, as every test has an environment of its own.
 DATA = os.environ.get("DATA_DIR", "")

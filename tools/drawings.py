@@ -172,7 +172,7 @@ def arithmetic(axes: Axes, y: float) -> None:
     arrow(axes, (594, y), (640, y), colour=FAKE)
     picture(axes, (680, y), 70, digit(STROKES[3], 0.45))
     label(axes, (680, y + 50), "slanted b?", FAKE)
-    text = "Each strip is a z. The first three are means of several samples. No pixels are added."
+    text = "Each striped bar is a z. The first three are means of samples. No pixels are added."
     label(axes, (12, y + 82), text, at="left")
 
 
