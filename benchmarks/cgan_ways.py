@@ -14,8 +14,6 @@ import statistics
 import sys
 from typing import Any
 
-os.environ |= {"PRESET": "quick", "STANDIN": "never"}
-
 import numpy as np
 
 from benchmarks import arms
@@ -92,4 +90,5 @@ def main(numbers: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "quick", "STANDIN": "never"}
     main(sys.argv[1:])

@@ -14,8 +14,6 @@ import os
 import sys
 import tempfile
 
-os.environ |= {"PRESET": "quick", "STANDIN": "never"}
-
 import matplotlib
 import tensorflow as tf
 
@@ -43,6 +41,7 @@ def measure(lesson: str) -> None:
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "quick", "STANDIN": "never"}
     matplotlib.use("agg")
     for lesson in sys.argv[1:] or overhead.LESSONS:
         with tempfile.TemporaryDirectory() as folder:

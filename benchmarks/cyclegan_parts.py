@@ -18,8 +18,6 @@ import os
 import sys
 from typing import Any
 
-os.environ |= {"PRESET": "long", "STANDIN": "never"}
-
 import imageio.v3 as iio
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio
@@ -153,4 +151,5 @@ def main(numbers: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "long", "STANDIN": "never"}
     main(sys.argv[1:])

@@ -16,8 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 
-os.environ |= {"PRESET": "quick", "STANDIN": "never"}
-
 import numpy as np
 
 from benchmarks import steps, timing
@@ -98,4 +96,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "quick", "STANDIN": "never"}
     main(sys.argv[1:])

@@ -31,8 +31,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-os.environ |= {"PRESET": "quick", "STANDIN": "never"}
-
 import keras
 import matplotlib
 
@@ -260,4 +258,5 @@ def main(lessons: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "quick", "STANDIN": "never"}
     main(sys.argv[1:])

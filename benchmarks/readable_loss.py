@@ -16,11 +16,8 @@ import os
 import sys
 from typing import Any
 
-os.environ |= {"PRESET": "long", "STANDIN": "never"}
-
 import matplotlib.pyplot as plt
-import numpy as np
-from scipy import optimize, spatial, stats
+from scipy import optimize, spatial
 
 from benchmarks import arms, seeds
 from tools import pages
@@ -34,34 +31,41 @@ SHORTER: dict[str, dict[str, int]] = {
     "05_wgan_gp": {},
 }
 SEEDS = 1, 2, 3
+LOSSES = "d_loss", "g_loss"
 RUNS = {f"{lesson}, seed {seed}": (lesson, seed) for lesson in SHORTER for seed in SEEDS}
-MEASURES = "d_loss", "g_loss", "round"
-SIGN = {"05_wgan_gp": {"d_loss": -1}}  # minus the critic's loss is its distance
 
 
 def measured(name: str) -> dict[str, Any]:
-    """Train a run, go on with it, or open it; return its losses and scores by round."""
+    """Train a run, go on with it, or open it; return its history."""
     lesson, seed = RUNS[name]
     page = pages.Page(lesson)
     page.set(SEED=seed, **SHORTER[lesson])
-    if SHORTER[lesson]:
-        seeds.score_every_round(page)
-    history = page.execute({}, until=("trainer.fit(",), show=("trainer.fit(",))["history"]
-    return {column: [row[column] for row in history] for column in (*MEASURES, "score")}
+    seeds.score_every_round(page)
+    return {"history": page.execute({}, until=("trainer.fit(",), show=("trainer.fit(",))["history"]}
 
 
-def correlations(run: dict[str, list[float]], lesson: str) -> dict[str, tuple[float, float]]:
-    """Return Spearman's rank correlation with the score, and that of the changes, by measure.
+def sign_of(lesson: str, name: str) -> int:
+    """Return -1 where minus a loss is what should fall: lesson 05's critic."""
+    return -1 if (lesson, name) == ("05_wgan_gp", "d_loss") else 1
 
-    The first tenth of the rounds is left out.
-    """
-    later = {name: np.array(values[len(values) // 10 :]) for name, values in run.items()}
-    found = {}
-    for name in MEASURES:
-        signed = SIGN.get(lesson, {}).get(name, 1) * later[name]
-        pairs = (signed, later["score"]), (np.diff(signed), np.diff(later["score"]))
-        found[name] = tuple(float(stats.spearmanr(*pair).statistic) for pair in pairs)
-    return found
+
+def correlations(histories: dict[str, list[list[dict]]]) -> list[list[str]]:
+    """Return the rows of the table, as lesson 05 computes them, a number for each seed."""
+    page = pages.Page("05_wgan_gp").definitions()
+    rows = []
+    for lesson, of_seeds in histories.items():
+        for name in LOSSES:
+            sign = sign_of(lesson, name)
+            found = [page.compared(history, name, sign) for history in of_seeds]
+            levels, changes = zip(*found, strict=True)
+            words = f"{lesson}, {'minus ' * (sign < 0)}{name}"
+            rows.append([words, " ".join(levels), " ".join(changes)])
+        by_round = [
+            page.rank(page.later(history, "round"), page.later(history, "score"))
+            for history in of_seeds
+        ]
+        rows.append([f"{lesson}, number of the round", " ".join(by_round), "–"])
+    return rows
 
 
 def earth_movers(n: int = 2000) -> dict[str, float]:
@@ -80,22 +84,20 @@ def earth_movers(n: int = 2000) -> dict[str, float]:
     return found
 
 
-def draw(found: dict[str, dict[str, list[float]]]) -> None:
+def draw(histories: dict[str, list[list[dict]]]) -> None:
     """Draw d_loss and g_loss against the score, a panel a lesson, a colour a seed."""
-    figure, grid = plt.subplots(2, len(SHORTER), figsize=(9, 5), squeeze=False)
-    for column, lesson in enumerate(SHORTER):
-        for row, name in enumerate(MEASURES[:2]):
-            sign = SIGN.get(lesson, {}).get(name, 1)
-            for seed in SEEDS:
-                run = found[f"{lesson}, seed {seed}"]
-                first = len(run["score"]) // 10
-                x, y = (np.array(run[key][first:]) for key in (name, "score"))
-                grid[row, column].plot(sign * x, y, ".", markersize=4, label=f"seed {seed}")
-            words = "minus " * (sign < 0) + name
-            grid[row, column].set(xlabel=words, ylabel="score", yscale="log")
+    page = pages.Page("05_wgan_gp").definitions()
+    figure, grid = plt.subplots(2, len(histories), figsize=(9, 5), layout="constrained")
+    for column, (lesson, of_seeds) in enumerate(histories.items()):
+        for axes, name in zip(grid[:, column], LOSSES, strict=True):
+            sign = sign_of(lesson, name)
+            for seed, history in zip(SEEDS, of_seeds, strict=True):
+                x = sign * page.later(history, name)
+                y = page.later(history, "score")
+                axes.plot(x, y, ".", markersize=4, label=f"seed {seed}")
+            axes.set(xlabel="minus " * (sign < 0) + name, ylabel="score", yscale="log")
         grid[0, column].set_title(lesson)
     grid[0, 0].legend(fontsize=7)
-    figure.tight_layout()
     figure.savefig(ROOT / "outputs" / "gallery" / "05_losses.png", dpi=80)
 
 
@@ -104,20 +106,18 @@ def main(numbers: list[str]) -> None:
     found = arms.train(FOLDER, [*RUNS], numbers, arms.measured_once(measured))
     if numbers:
         return
-    rows = []
-    for lesson in SHORTER:
-        of_seeds = [correlations(found[f"{lesson}, seed {seed}"], lesson) for seed in SEEDS]
-        for name in MEASURES:
-            levels, changes = zip(*(x[name] for x in of_seeds), strict=True)
-            cells = (" ".join(f"{value:+.2f}" for value in x) for x in (levels, changes))
-            rows.append([f"{lesson}, {'-' * (name in SIGN.get(lesson, {}))}{name}", *cells])
+    histories = {
+        lesson: [found[f"{lesson}, seed {seed}"]["history"] for seed in SEEDS] for lesson in SHORTER
+    }
+    rows = correlations(histories)
     print(tables.markdown(["", "with the score", "of the changes"], rows))
-    draw(found)
+    draw(histories)
     print("\nEarth mover's distance to test digits:", earth_movers())
     for name, run in found.items():
-        print(name, [round(score, 1) for score in run["score"]])
+        print(name, [round(row["score"], 1) for row in run["history"]])
     print(f"\n{device.name()}, {device.training_precision()}")
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "long", "STANDIN": "never"}
     main(sys.argv[1:])

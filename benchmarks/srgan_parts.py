@@ -16,8 +16,6 @@ import os
 import sys
 from collections.abc import Callable
 
-os.environ |= {"PRESET": "long", "STANDIN": "never"}
-
 import imageio.v3 as iio
 import keras
 import matplotlib.pyplot as plt
@@ -150,4 +148,5 @@ def main(numbers: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "long", "STANDIN": "never"}
     main(sys.argv[1:])

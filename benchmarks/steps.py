@@ -23,8 +23,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
-os.environ |= {"PRESET": "quick"}
-
 import keras
 import tensorflow as tf
 
@@ -120,16 +118,30 @@ def digits(lesson: str, **changes: int) -> Case:
     return Case(page, {"plain": plain, "lesson": page.train_step}, (batch,), [g, d])
 
 
-def wgan_gp() -> Case:
-    """Return https://keras.io/examples/generative/wgan_gp and lesson 05.
+def plain_wgan_gp(
+    g: keras.Model,
+    d: keras.Model,
+    g_optimizer: keras.optimizers.Optimizer,
+    d_optimizer: keras.optimizers.Optimizer,
+    rng: tf.random.Generator,
+    n: int,
+    length: int,
+    updates: int,
+) -> Step:
+    """Return the step of https://keras.io/examples/generative/wgan_gp.
 
-    The example updates the critic several times with the same real images, and makes the fakes
-    inside the critic's tape.
+    It updates the critic several times with the same real images, makes the fakes inside the
+    critic's tape, and draws alpha from N(0, 1). The root has an epsilon here: without one, a slope
+    of 0 is a NaN.
+
+    Args:
+        g, d: generator and critic.
+        g_optimizer, d_optimizer: built over their variables.
+        rng: draws z and alpha.
+        n: images a batch; more that are given are left out.
+        length: of z.
+        updates: of the critic, for one of G.
     """
-    page = pages.Page("05_wgan_gp").definitions("train_step")
-    g, d, rng = page.generator, page.critic, page.rng
-    n, length = page.BATCH_SIZE, page.LATENT_DIM
-    g_optimizer, d_optimizer = (adam(x, page.LEARNING_RATE, page.BETA_1) for x in (g, d))
 
     def penalty(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
         between = real + rng.normal((n, 1, 1, 1)) * (fake - real)
@@ -142,12 +154,12 @@ def wgan_gp() -> Case:
 
     def plain(real: tf.Tensor) -> dict[str, tf.Tensor]:
         real = real[:n]
-        for _ in range(page.N_CRITIC):
+        for _ in range(updates):
             z = rng.normal((n, length))
             with tf.GradientTape() as tape:
                 fake = g(z, training=True)
                 difference = d(fake, training=True) - d(real, training=True)
-                d_loss = tf.reduce_mean(difference) + page.LAMBDA_GP * penalty(real, fake)
+                d_loss = tf.reduce_mean(difference) + 10.0 * penalty(real, fake)
             descend(tape, d_loss, d, d_optimizer)
         z = rng.normal((n, length))
         with tf.GradientTape() as tape:
@@ -155,6 +167,15 @@ def wgan_gp() -> Case:
         descend(tape, g_loss, g, g_optimizer)
         return {"d_loss": d_loss, "g_loss": g_loss}
 
+    return plain
+
+
+def wgan_gp() -> Case:
+    """Return the step of Keras' example of WGAN-GP and that of lesson 05."""
+    page = pages.Page("05_wgan_gp").definitions("train_step")
+    g, d, n = page.generator, page.critic, page.BATCH_SIZE
+    optimizers = [adam(x, page.LEARNING_RATE, page.BETA_1) for x in (g, d)]
+    plain = plain_wgan_gp(g, d, *optimizers, page.rng, n, page.LATENT_DIM, page.N_CRITIC)
     batch = tf.random.stateless_uniform((n * page.N_CRITIC, 28, 28, 1), (1, 1), -1, 1)
     return Case(page, {"plain": plain, "lesson": page.train_step}, (batch,), [g, d])
 
@@ -399,4 +420,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "quick"}
     main()

@@ -19,9 +19,6 @@ import os
 import statistics
 import sys
 import time
-
-os.environ |= {"PRESET": "long", "PRECISION": "float32", "STANDIN": "never"}
-
 from collections.abc import Callable
 
 import keras
@@ -30,6 +27,7 @@ from keras import layers
 
 from benchmarks import timing
 from benchmarks.speedrun import trainer_of
+from benchmarks.steps import plain_wgan_gp
 from tools import pages
 from utils import datasets, device, runtime, training
 from utils.evaluation import Evaluation, digit_classifier, in_batches
@@ -187,8 +185,7 @@ def guide() -> Side:
 def wgan_gp() -> Side:
     """Build what https://keras.io/examples/generative/wgan_gp trains, on MNIST.
 
-    Each update of G follows three of the critic with the same real images, and alpha is drawn
-    from N(0, 1), as there. The root has an epsilon: without one, a slope of 0 is a NaN.
+    Each update of G follows three of the critic (benchmarks/steps.py).
     """
     keras.utils.set_random_seed(SEED)
     dataset = datasets.mnist(batch_size=512, seed=SEED)
@@ -213,33 +210,8 @@ def wgan_gp() -> Side:
         generator.add(layers.Activation("tanh") if last else layers.LeakyReLU(negative_slope=0.2))
     generator.add(layers.Cropping2D(2))
     parts = parts_of(generator, critic, 2e-4, beta_1=0.5, beta_2=0.9)
-    rng = parts["rng"]
-
-    def penalty(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-        between = real + rng.normal((512, 1, 1, 1)) * (fake - real)
-        with tf.GradientTape() as tape:
-            tape.watch(between)
-            answers = critic(between, training=True)
-        squares = tf.square(tape.gradient(answers, between))
-        return tf.reduce_mean((tf.sqrt(tf.reduce_sum(squares, [1, 2, 3]) + 1e-12) - 1.0) ** 2)
-
-    def train_step(real: tf.Tensor) -> dict[str, tf.Tensor]:
-        for _ in range(3):
-            z = rng.normal((512, 128))
-            with tf.GradientTape() as tape:
-                fake = generator(z, training=True)
-                d_loss = tf.reduce_mean(critic(fake, training=True))
-                d_loss -= tf.reduce_mean(critic(real, training=True))
-                d_loss += 10.0 * penalty(real, fake)
-            variables = critic.trainable_variables
-            parts["d_optimizer"].apply(tape.gradient(d_loss, variables), variables)
-        z = rng.normal((512, 128))
-        with tf.GradientTape() as tape:
-            g_loss = -tf.reduce_mean(critic(generator(z, training=True), training=True))
-        variables = generator.trainable_variables
-        parts["g_optimizer"].apply(tape.gradient(g_loss, variables), variables)
-        return {"d_loss": d_loss, "g_loss": g_loss}
-
+    optimizers = parts["g_optimizer"], parts["d_optimizer"]
+    train_step = plain_wgan_gp(generator, critic, *optimizers, parts["rng"], 512, 128, updates=3)
     trainer, *_ = public("wgan_gp", train_step, dataset, parts)
     return trainer, dataset, 6 * 20, 20  # 20 epochs, as there
 
@@ -328,4 +300,5 @@ def main(hours: str = "1", *names: str) -> None:
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "long", "PRECISION": "float32", "STANDIN": "never"}
     main(*sys.argv[1:])

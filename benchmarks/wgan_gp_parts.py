@@ -12,8 +12,6 @@ import os
 import sys
 from typing import Any
 
-os.environ |= {"PRESET": "quick", "STANDIN": "never"}
-
 from benchmarks import arms
 from tools import pages
 from utils import device, tables
@@ -66,4 +64,5 @@ def main(numbers: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "quick", "STANDIN": "never"}
     main(sys.argv[1:])

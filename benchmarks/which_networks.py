@@ -26,8 +26,6 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-os.environ |= {"PRESET": "quick", "STANDIN": "never"}
-
 import imageio.v3 as imageio
 import keras
 import matplotlib.pyplot as plt
@@ -62,7 +60,7 @@ MOST, EVERY = 10_000, 1000  # updates of G
 AVERAGED = 500  # updates of G that the averaged generator looks back on
 SEED = 1
 DRAWN = 16  # digits in a frame
-TIMES = 5  # frames of a failure in the film strip
+TIMES = 3  # frames of a failure in the film strip
 
 
 @functools.cache
@@ -250,9 +248,18 @@ def unchanged() -> dict[str, dict[str, Any]]:
 
 
 def settled() -> tuple[float, int, float]:
-    """Return the limit (times the floor), the length (updates of G) and the time (seconds)."""
+    """Return the limit (times the floor), the length (updates of G) and the time (seconds).
+
+    Raises:
+        ValueError: a loss does not reach the larger limit on the unchanged networks.
+    """
     scores = {loss: found["scores"] for loss, found in unchanged().items()}
-    (limit,) = [x for x in LIMITS if all(needed(s, x) for s in scores.values())][:1]
+    limits = [x for x in LIMITS if all(needed(s, x) for s in scores.values())]
+    if not limits:
+        raise ValueError(
+            f"After {MOST:,} updates of G, a loss is not at {LIMITS[-1]:g} x: {scores}."
+        )
+    limit = limits[0]
     length = {loss: needed(found, limit) for loss, found in scores.items()}
     seconds = seconds_an_update()
     time = max(length[loss] * seconds[f"{NETWORKS[0]}, {loss}"] for loss in LESSONS)
@@ -272,25 +279,27 @@ def measured(name: str) -> dict[str, Any]:
 
 def cell(scores: list[float], limit: float, most: int) -> str:
     """Return after how many updates a run is at the limit, or that it is not, and its best."""
-    found = needed(scores[: most // EVERY], limit)
-    if found:
+    counted = scores[: most // EVERY]
+    if found := needed(counted, limit):
         return f"{found:,}"
-    return f"no ({min(scores[: most // EVERY], default=float('nan')):.0f} ×)"
+    return f"no ({min(counted):.0f} ×)" if counted else "no (not scored)"
 
 
 def film_strip(failed: dict[str, dict[str, Any]]) -> None:
-    """Draw a row for each run that failed: its digits at equal distances in time."""
-    figure, grid = plt.subplots(len(failed), TIMES, figsize=(9, 1.9 * len(failed)), squeeze=False)
-    for row, (name, found) in zip(grid, failed.items(), strict=True):
+    """Draw the digits of the runs that failed, at equal distances in time, two runs in a row."""
+    rows = (len(failed) + 1) // 2
+    figure, grid = plt.subplots(rows, 2 * TIMES, figsize=(11, 1.9 * rows), squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    cells = grid.reshape(-1, TIMES)
+    for row, (name, found) in zip(cells, failed.items(), strict=False):
         frames = found["frames"][1:]
         for column, axes in enumerate(row):
             number = (column + 1) * len(frames) // TIMES - 1
             axes.imshow(imageio.imread(frames[max(number, 0)]), cmap="gray")
-            axes.set(xticks=[], yticks=[])
-        network, loss = name.split(", ")
-        row[0].set_ylabel(f"{network}\n{loss}", fontsize=8)
+        row[0].set_title(name, fontsize=9, loc="left")
     figure.tight_layout()
-    figure.savefig(ROOT / "outputs" / "gallery" / "05_networks.png", dpi=70)
+    figure.savefig(ROOT / "outputs" / "gallery" / "05_networks.png", dpi=64)
 
 
 def main(numbers: list[str]) -> None:
@@ -322,4 +331,5 @@ def main(numbers: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    os.environ |= {"PRESET": "quick", "STANDIN": "never"}
     main(sys.argv[1:])

@@ -1,5 +1,6 @@
 """What the benchmarks count with, held against sums by hand."""
 
+import ast
 import re
 
 import numpy as np
@@ -12,6 +13,7 @@ from benchmarks import precision, readable_loss, seeds, speedrun, timing, which_
 from tests import toy
 from tools import pages
 from utils import callbacks, device
+from utils.options import ROOT
 
 
 def test_operations_of_a_step_by_hand():
@@ -213,17 +215,14 @@ def test_the_clock_of_the_race_rests_while_it_scores(monkeypatch):
     assert clock() == 111.0 - 100.0 - 7.0
 
 
-def test_correlations_of_a_loss_with_the_score_by_hand():
-    """A loss that falls with the score, but whose changes go the other way; the first is left."""
-    score = [99.0, 64, 49, 36, 25, 16, 9, 4, 1, 0]
-    loss = [-5.0, 30, 29, 27, 24, 20, 15, 9, 2, -6]
-    run = {"score": score, "d_loss": loss, "g_loss": score, "round": list(range(10))}
-    found = readable_loss.correlations(run, "02_dcgan")
-    np.testing.assert_allclose(found["d_loss"], (1, -1))
-    np.testing.assert_allclose(found["g_loss"], (1, 1))
-    assert found["round"][0] == pytest.approx(-1)
-    critic = readable_loss.correlations(run, "05_wgan_gp")
-    np.testing.assert_allclose(critic["d_loss"], (-1, 1))  # minus the loss
+def test_the_table_of_losses_has_a_row_for_each_loss_and_a_number_for_each_seed():
+    falling = [{"round": i, "score": 9.0 - i, "d_loss": i**2, "g_loss": 9.0 - i} for i in range(9)]
+    histories = {"02_dcgan": [falling] * 3, "05_wgan_gp": [falling]}
+    rows = readable_loss.correlations(histories)
+    assert rows[0] == ["02_dcgan, d_loss", "-1.00 -1.00 -1.00", "+nan +nan +nan"]
+    assert rows[1][:2] == ["02_dcgan, g_loss", "+1.00 +1.00 +1.00"]
+    assert rows[2] == ["02_dcgan, number of the round", "-1.00 -1.00 -1.00", "–"]
+    assert rows[3][:2] == ["05_wgan_gp, minus d_loss", "+1.00"]
 
 
 def kinds(network):
@@ -264,3 +263,13 @@ def test_a_run_reaches_the_limit_within_its_updates_or_not():
     assert which_networks.needed(scores, 10.0) is None
     assert which_networks.cell(scores, 20.0, 4000) == "3,000"
     assert which_networks.cell(scores, 20.0, 2999) == "no (30 ×)"
+    assert which_networks.cell(scores, 20.0, 999) == "no (not scored)"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.stem)
+def test_a_benchmark_that_is_imported_leaves_the_environment_as_it_is(path):
+    """Else all that runs in the same process has its preset, as the pages of CI once had."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        is_definition = isinstance(node, ast.FunctionDef | ast.ClassDef)
+        is_main = isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
+        assert is_definition or is_main or "os.environ" not in ast.unparse(node)

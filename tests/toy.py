@@ -155,6 +155,19 @@ def straight_and_in_halves(make, dataset, steps=2):
     return found
 
 
+def moved(step, networks):
+    """Return which trainable variables of each network a step moves, a list of bool each."""
+    before = [[v.numpy() for v in network.trainable_variables] for network in networks]
+    step()
+    return [
+        [
+            not np.array_equal(a, b.numpy())
+            for a, b in zip(old, new.trainable_variables, strict=True)
+        ]
+        for old, new in zip(before, networks, strict=True)
+    ]
+
+
 def train(rounds, output, file, precision="float32"):
     """Train, and write all state to a file."""
     os.environ |= {"OUTPUT_DIR": output, "PRECISION": precision}
