@@ -228,11 +228,16 @@ SIDES = {"tutorial": tutorial, "guide": guide, "wgan_gp": wgan_gp, "lesson": les
 
 
 def seconds_an_update(trainers: list[training.Trainer], batches: list[tf.Tensor]) -> list[float]:
-    """Return each side's median over 15 turns of 20 updates. Moves the weights, saves nothing."""
+    """Return each side's median over 15 turns. Moves the weights, saves nothing.
+
+    A turn has 20 updates, or as few as the slowest side makes in half a minute.
+    """
+    slowest = max(t.history[-1]["seconds"] / t.history[-1]["step"] for t in trainers)
+    calls = max(1, min(20, int(30 / slowest)))
     updates = {}
     for i, (trainer, batch) in enumerate(zip(trainers, batches, strict=True)):
         updates[i] = functools.partial(trainer._compiled(), batch)  # as it trained
-    return [statistics.median(x) for x in timing.in_turns(updates, turns=15, calls=20).values()]
+    return [statistics.median(x) for x in timing.in_turns(updates, turns=15, calls=calls).values()]
 
 
 def seconds_to(threshold: float, trainer: training.Trainer, seconds: float) -> str:

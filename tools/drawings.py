@@ -322,20 +322,20 @@ def cgan() -> Axes:
         place = (425 + 82 * i, 90)
         picture(axes, place, 72, digit(STROKES[3], slant))
     label(axes, (507, 144), "G(z, 3) for three z: always a 3,\nin another style", FAKE)
-    label(axes, (690, 70), "Three ways\nto tell D\nthe label:", JUDGE, 11)
+    label(axes, (690, 70), "Three ways\nto use the\nlabel in D:", JUDGE, 11)
     arrow(axes, (690, 110), (690, 190), colour=JUDGE)
     told(axes, 130, "planes", ("image + 10 planes", "D of lesson 02", "real, and fits the label?"))
     told(
         axes,
         380,
         "classifier",
-        ("image alone", "D of lesson 02", "real?   which of 10 classes?"),
+        ("image", "D of lesson 02", "real?   which of 10 classes?"),
     )
     told(
         axes,
         630,
         "projection",
-        ("image alone", "features φ(x) of D", "real?   +   φ(x) · v of class 3"),
+        ("image", "features φ(x) of D", "real?   +   φ(x) · v of the label"),
     )
     label(axes, (380, 424), "Fakes get random labels; real images come with their own.")
     return axes
