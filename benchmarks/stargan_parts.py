@@ -36,7 +36,7 @@ def train(name: str) -> dict[str, Any]:
     """Train an arm, go on with it, or open it; return the page's names, results among them."""
     page = pages.Page("08_stargan")
     page.set(ROUNDS=ROUNDS, **ARMS[name])
-    return page.execute({}, until=("all_made[name] = ",), show=("trainer.fit(",))
+    return page.execute({}, until=("results = {",), show=("trainer.fit(",))
 
 
 def main(numbers: list[str]) -> None:
@@ -51,9 +51,9 @@ def main(numbers: list[str]) -> None:
         called = [f"{of_targets[target]['called']:.0%}" for target in names["ATTRIBUTES"]]
         means = {
             k: np.mean([found[k] for found in of_targets.values()])
-            for k in ("kept", "dB there and back")
+            for k in ("kept", "dB")
         }
-        rows.append([name, *called, f"{means['kept']:.0%}", f"{means['dB there and back']:.1f}"])
+        rows.append([name, *called, f"{means['kept']:.0%}", f"{means['dB']:.1f}"])
         made = names["sheet"].reshape(-1, len(names["heads"]), *names["sheet"].shape[1:])
         pictures.append(made[:SHOWN].reshape(-1, *names["sheet"].shape[1:]))
     print(tables.markdown(["", *names["ATTRIBUTES"], "kept", "dB there and back"], rows))
