@@ -49,10 +49,7 @@ def main(numbers: list[str]) -> None:
     for name, names in trained.items():
         of_targets = names["results"]
         called = [f"{of_targets[target]['called']:.0%}" for target in names["ATTRIBUTES"]]
-        means = {
-            k: np.mean([found[k] for found in of_targets.values()])
-            for k in ("kept", "dB")
-        }
+        means = {k: np.mean([found[k] for found in of_targets.values()]) for k in ("kept", "dB")}
         rows.append([name, *called, f"{means['kept']:.0%}", f"{means['dB']:.1f}"])
         made = names["sheet"].reshape(-1, len(names["heads"]), *names["sheet"].shape[1:])
         pictures.append(made[:SHOWN].reshape(-1, *names["sheet"].shape[1:]))

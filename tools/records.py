@@ -31,7 +31,9 @@ TERMS = {
     "horse2zebra": "research use: the photographs are from ImageNet",
     "BSDS500": "cite Arbeláez et al. 2011",
     "DIV2K": "research use: cite Agustsson and Timofte 2017",
+    "CelebA": "non-commercial research and education only: cite Liu et al. 2015",
 }
+BOUND = ("CelebA",)  # data whose terms bind the weights, too
 TRAININGS = {  # of the pages that have several
     "01_gan": ("01_gan", "01_gan_collapse"),
     "09_srgan": ("09_srresnet", "09_srgan"),
@@ -86,6 +88,7 @@ def write_card(folder: Path) -> None:
         names = {key.split("/")[0] for key in file.files if "/" in key} - {"frame"}
     snapshots = sorted(path.name for path in folder.glob("snapshot-*.npz"))
     versions = ", ".join(f"{k} {v}" for k, v in told["versions"].items() if k != "system")
+    whose = "those of the data" if data in BOUND else "the project's"
     lines = [
         f"# Weights of lesson {lesson}\n",
         f"- Trained on {data}, preset `{told['preset']}`: {told['steps']:,} updates in "
@@ -95,7 +98,7 @@ def write_card(folder: Path) -> None:
         f"- `state.npz` holds {', '.join(sorted(names))} in half "
         "precision, the history and the frames. `PRESET=long` on the unchanged lesson opens it.",
         *_told(snapshots),
-        f"- Terms: the project's for the weights; for the data, {TERMS.get(data, 'its owner')}.\n",
+        f"- Terms: {whose} for the weights; for the data, {TERMS.get(data, 'its owner')}.\n",
         *_scores(told.get("scores", {})),
     ]
     (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
