@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 LESSON ?= 02_dcgan
 PRESET ?=
+PORT   ?=
 BENCH  ?= steps compiling profile overhead growth time_to_quality precision
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-kill fuzz test-browser faults lint speedrun bench lab student refresh gallery record address test-oldest clean
+.PHONY: help run test test-kill test-devices fuzz test-browser faults lint speedrun bench lab student site site-serve test-site refresh gallery record address test-oldest clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+: *.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -30,6 +31,9 @@ test: lint $(VENV)/export ## all that CI runs: lint, unit tests, every lesson at
 
 test-kill: $(VENV)/ready ## every lesson that trains, killed at random and run again
 	$(PY) -m pytest -m slow -s tests/test_kill.py
+
+test-devices: $(VENV)/ready ## every lesson on two devices, and four in two processes
+	$(PY) -m pytest -m slow tests/test_device.py tests/test_workers.py
 
 fuzz: $(VENV)/ready ## a thousand mutated archives, images, checkpoints and options
 	$(PY) -m pytest -m slow tests/test_fuzz.py
@@ -57,6 +61,16 @@ lab: $(VENV)/ready ## open the lessons in JupyterLab
 student: $(VENV)/ready ## a copy of a lesson in which you write the losses and the step
 	@$(PY) -m tools.project student "$(LESSON)"
 
+site: $(VENV)/site ## the lessons as a web site, in docs/_build/html
+	@$(PY) -m tools.site build
+
+site-serve: site  ## show the site on this machine, PORT=8000 or any free one
+	@$(PY) -m tools.site serve "$(PORT)"
+
+test-site: $(VENV)/site ## the whole site: links, sizes, and pages in a headless Chromium
+	$(PY) -m pip install --quiet selenium
+	$(PY) -m pytest -m "slow or not slow" -rs tests/test_site*.py
+
 refresh: $(VENV)/ready ## save in the pages what their records show
 	@$(PY) -m tools.project refresh
 
@@ -72,8 +86,8 @@ address: $(VENV)/ready ## copy the address in pyproject.toml to lessons, README 
 test-oldest:      ## all tests with TensorFlow 2.19 and Keras 3.10 on Python 3.11
 	$(MAKE) test PYTHON=python3.11 VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt
 
-clean:            ## remove .venv; what runs wrote in outputs/ stays
-	rm -rf .venv .venv-oldest
+clean:            ## remove .venv and the site; what runs wrote in outputs/ stays
+	rm -rf .venv .venv-oldest docs/_build docs/_npm
 
 CONSTRAINTS ?= constraints.txt
 $(VENV)/ready: requirements.txt $(CONSTRAINTS) pyproject.toml
@@ -86,4 +100,9 @@ $(VENV)/ready: requirements.txt $(CONSTRAINTS) pyproject.toml
 # What only exports need, so that no test of them is skipped; `make run` does without.
 $(VENV)/export: $(VENV)/ready
 	$(PY) -m pip install --quiet -e '.[export]' -c $(CONSTRAINTS)
+	@touch $@
+
+# Sphinx and what it needs to make the site; its photographs need ONNX files.
+$(VENV)/site: $(VENV)/export
+	$(PY) -m pip install --quiet -e '.[site]' -c $(CONSTRAINTS)
 	@touch $@

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tools.pages import Page
 from utils import run as runs
 from utils.options import output_dir
 
@@ -50,3 +51,18 @@ def measured_once(measure: Callable[[str], dict[str, Any]]) -> Callable[[str], d
         return found
 
     return run
+
+
+def measured_digits(page: Page) -> dict[str, Any]:
+    """Train a lesson on digits, and return its scores at the best moment and at the end."""
+    names = page.execute({}, until=("table(evaluation",), show=("trainer.fit(",))
+    scores = names["scores"]
+    history = names["history"]
+    return {
+        "best": scores["best"]["times floor"],
+        "final": scores["final"]["times floor"],
+        "recall": scores["final"]["recall"],
+        "scores": [row["score"] for row in history],
+        "d_loss": [row["d_loss"] for row in history],
+        "seconds": history[-1]["seconds"],
+    }

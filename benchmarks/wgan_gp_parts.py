@@ -38,16 +38,7 @@ def measured(name: str) -> dict[str, Any]:
     page.set(SEED=seed)
     for change in changes:
         page.change(*change)
-    names = page.execute({}, until=("table(evaluation",), show=("trainer.fit(",))
-    scores = names["scores"]
-    return {
-        "best": scores["best"]["times floor"],
-        "final": scores["final"]["times floor"],
-        "recall": scores["final"]["recall"],
-        "scores": [row["score"] for row in names["history"]],
-        "d_loss": [row["d_loss"] for row in names["history"]],
-        "seconds": names["history"][-1]["seconds"],
-    }
+    return arms.measured_digits(page)
 
 
 def main(numbers: list[str]) -> None:

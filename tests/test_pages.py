@@ -1,12 +1,15 @@
 """A page as an object: changed, executed in part, saved; no tool loses its metadata."""
 
+import base64
 import json
 import re
 import shlex
 import subprocess
 import sys
 
+import imageio.v3 as iio
 import nbformat
+import numpy as np
 import pytest
 
 from tools import pages
@@ -135,6 +138,28 @@ def test_cleaning_removes_what_changes_from_run_to_run(page):
     stays(pages.Page("00_page"))
     assert page.code[1].outputs[0].metadata == {}
     assert all(cell.execution_count == 1 for cell in page.code)
+
+
+def test_large_pictures_become_jpeg_where_the_page_says_so(page):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3)).astype("uint8")
+    large, small = (
+        base64.b64encode(iio.imwrite("<bytes>", x, extension=".png")).decode()
+        for x in (noise, noise[:9])
+    )
+    for content in large, small:
+        output = nbformat.v4.new_output("display_data", {"image/png": content})
+        page.code[1].outputs = [output]
+        page.clean()
+        assert output.data == {"image/png": content}  # nothing is said
+    page.notebook.metadata["lesson"] = {"pictures": "jpeg"}
+    page.clean()
+    assert output.data == {"image/png": small}
+    output.data = {"image/png": large}
+    page.clean()
+    (content,) = output.data.values()
+    found = iio.imread(base64.b64decode(output.data["image/jpeg"]))
+    assert found.shape == noise.shape
+    assert len(content) < len(large)
 
 
 def test_the_hook_removes_the_same(page):

@@ -19,7 +19,7 @@ from utils import datasets, record, run
 from utils.topics import pairs, superresolution
 
 DIGITS = "01_gan", "01_gan_collapse", "02_dcgan", "04_lsgan", "05_wgan_gp", "06_cgan"
-RECORDS = *DIGITS, "07_cyclegan", "09_srresnet", "09_srgan"
+RECORDS = *DIGITS, "07_cyclegan", "09_srresnet", "09_srgan", "11_faces"
 # Read here, as every test has an environment of its own.
 DATA = os.environ.get("DATA_DIR", "")
 
@@ -99,7 +99,18 @@ def assert_opened(name, trainer, out):
     + [pytest.param("07_cyclegan", marks=needs("horse2zebra.zip"))],
 )
 def test_the_record_opens_and_trains_nothing(name, as_a_reader, capsys):
-    """What the page only shows is left out."""
+    opens(name, capsys)
+
+
+@needs("celeba_small.zip", "celeba_test128.zip")
+def test_the_record_of_faces_opens(as_a_reader, monkeypatch, capsys):
+    """The small sets of CelebA are nowhere to download."""
+    monkeypatch.setenv("DATA_DIR", DATA)
+    opens("11_faces", capsys)
+
+
+def opens(name, capsys):
+    """Open a page's record; what the page only shows is left out."""
     found = pages.Page(name).definitions("trainer", "dataset")
     assert not found.dataset.standin
     rounds = run.read_metrics(record.record_folder(name))["rounds_done"]

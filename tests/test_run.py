@@ -42,6 +42,19 @@ def test_a_changed_run_gets_a_folder_of_its_own_and_finds_it_again(capsys):
     assert opened(start=close, constants={"BATCH_SIZE": 128}) == other
 
 
+def test_a_run_json_that_appears_meanwhile_is_not_another_run(folder, monkeypatch):
+    known, seen = run._known, []
+
+    def written_after_a_look(file):
+        seen.append(known(file))
+        run.write_json(file, identity())  # by another worker that trains the same
+        return seen[-1]
+
+    monkeypatch.setattr(run, "_known", written_after_a_look)
+    assert run.find_folder("toy", identity()) == folder
+    assert seen == [None]
+
+
 def test_restart_sets_a_run_aside(monkeypatch, capsys):
     first = opened()
     (first / "rounds").mkdir()

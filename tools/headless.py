@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -21,8 +22,12 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from tools import pages
-from utils.options import OPTIONS, ROOT, expanded, option, output_dir
+from utils.options import OPTIONS, ROOT, cluster, expanded, option, output_dir
 
+TOGETHER = (
+    "TF_CONFIG is set: where one worker ends, the others end too. Start all of them again, and the "
+    "training continues after the last round that was saved."
+)
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -44,29 +49,42 @@ def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool =
     if lesson not in pages.lessons():
         raise ValueError(f"LESSON={lesson!r} is not known. Known: {', '.join(pages.lessons())}.")
     _set_options(preset)
+    several = cluster()
+    is_chief = not several or several.number == 0
     began, error = time.perf_counter(), ""
     page = pages.Page(lesson)
+    os.environ["PAGE"] = f"{lesson} {_digest(page)}"  # several workers compare it
     client = page.client(_Headless)
     try:
         client.execute()
-    except (CellExecutionError, DeadKernelError) as failure:
+    except CellExecutionError as failure:
+        stopped = client.interrupted and failure.ename == "KeyboardInterrupt"
+        error = "" if stopped else str(failure)
+    except DeadKernelError as failure:
         error = str(failure)
     finally:  # before anything else can fail
-        own = own_folder(list(client.folders), lesson) or output_dir() / lesson / _default_folder()
-        folder = _save(page, ROOT / own)
-    finished = not error and not client.interrupted
+        folder = _save(page, list(client.folders)) if is_chief else None
+    finished = is_chief and not error and not client.interrupted
     if to_page and finished:
         page.clean()
         page.save()
     if to_gallery and finished:
         _copy_pictures(folder, lesson)
     try:
-        _report(folder, time.perf_counter() - began)
+        if is_chief:
+            _report(folder, time.perf_counter() - began)
     finally:
         if error:
             shown = error if sys.stderr.isatty() else COLOURS.sub("", error)
             print(f"\nA cell failed.\n{shown}", file=sys.stderr)
+            if several:
+                print(TOGETHER, file=sys.stderr)
     return 1 if error else 130 if client.interrupted else 0
+
+
+def _digest(page: pages.Page) -> str:
+    code = "\n".join(cell.source for cell in page.code)
+    return hashlib.sha256(code.encode()).hexdigest()[:8]
 
 
 def own_folder(folders: Sequence[str], lesson: str) -> str:
@@ -145,8 +163,10 @@ def _copy_pictures(folder: Path, lesson: str) -> None:
             shutil.copy(folder / made, ROOT / "outputs/gallery" / kept)
 
 
-def _save(page: pages.Page, folder: Path) -> Path:
-    """Save an executed page in a folder, or where that fails in a new one; return which."""
+def _save(page: pages.Page, folders: Sequence[str]) -> Path:
+    """Save an executed page where its training is, or else in a new folder; return which."""
+    own = own_folder(folders, page.lesson)
+    folder = ROOT / (own or output_dir() / page.lesson / _default_folder())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         page.save(folder / page.path.name)

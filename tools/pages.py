@@ -7,6 +7,8 @@ copies, `make run`. Imports nothing heavy, so that a wrong name is refused at on
 from __future__ import annotations
 
 import ast
+import base64
+import io
 import json
 import linecache
 import os
@@ -38,6 +40,7 @@ VOLATILE_OF_LANGUAGE = (
     "pygments_lexer",
 )
 VOLATILE_OF_CELL = ("execution", "ExecuteTime", "scrolled")
+JPEG_FROM = 60_000  # bytes of a picture, in pages whose metadata say `pictures: jpeg`
 
 
 def lessons() -> list[str]:
@@ -184,7 +187,10 @@ class Page:
         return made
 
     def clean(self) -> None:
-        """Remove the metadata that change from run to run; all others stay."""
+        """Remove the metadata that change from run to run; all others stay.
+
+        Pictures become JPEG where the page's metadata say so: many faces are large as PNG.
+        """
         metadata = self.notebook.metadata
         for name in VOLATILE_OF_PAGE:
             metadata.pop(name, None)
@@ -195,6 +201,8 @@ class Page:
                 cell.metadata.pop(name, None)
             for output in cell.get("outputs", ()):
                 output.get("metadata", {}).pop("panel", None)
+                if self.facts.get("pictures") == "jpeg":
+                    _to_jpeg(output.get("data", {}))
 
     def save(self, path: Path | None = None) -> None:
         """Write the page to a file, whole or not at all; without a path to its own."""
@@ -263,6 +271,19 @@ def _execute_captured(source: str, file: str, names: dict[str, Any], shown: bool
             plt.show()  # as a cell does at its end
     if shown:
         displayed.show()
+
+
+def _to_jpeg(data: dict[str, str]) -> None:
+    """Make the pictures of an output JPEG, but for small ones, such as drawings."""
+    from PIL import Image
+
+    png = base64.b64decode(data.get("image/png", ""))
+    if len(png) > JPEG_FROM:
+        file = io.BytesIO()
+        picture = Image.open(io.BytesIO(png)).convert("RGB")
+        picture.save(file, "JPEG", quality=85, subsampling=0)
+        del data["image/png"]
+        data["image/jpeg"] = base64.b64encode(file.getvalue()).decode() + "\n"
 
 
 def _assigned(node: ast.stmt) -> set[str]:

@@ -3,6 +3,7 @@
 A file imports only files that stand above it:
     options      what is read from the environment
     device       which devices, in what precision, and how several share a batch
+    workers      several machines: what TF_CONFIG says, what workers tell each other
     runtime      seeds, preset, constants, versions: what a page begins with
     images       from network values to pictures: grid, frame, show, save_gif
     tables       tables of results, in a notebook and in a terminal

@@ -49,6 +49,7 @@ with _native_stderr_kept():
 ONEDNN_BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"  # an option of TensorFlow's optimizer
 SETTINGS = {"image_data_format": "channels_last", "floatx": "float32", "epsilon": 1e-7}
 _training_precision = "float32"
+_describing = False
 
 
 def check_keras() -> None:
@@ -184,8 +185,11 @@ def _set_mixed_bfloat16(network: keras.Model, undo: contextlib.ExitStack) -> Non
 
 
 def keeps_layers() -> bool:
-    """Tell whether layers compute in training as they do outside, so that a trace serves both."""
-    return not GPUS or training_precision() == "float32"
+    """Tell whether a step in training is as it is described outside, so that a trace serves both.
+
+    Not in mixed precision, and not where workers take other parts of a batch.
+    """
+    return not several_workers() and (not GPUS or training_precision() == "float32")
 
 
 def inner_layers(network: keras.Model) -> list[keras.Layer]:
@@ -228,6 +232,20 @@ def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(devices)
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Compute what is inside on one device, also where several train: for games of a few points."""
+    strategy = tf.distribute.get_strategy()
+    several = replicas() > 1
+    if several:
+        tf.distribute.experimental_set_strategy(None)
+    try:
+        yield
+    finally:
+        if several:
+            tf.distribute.experimental_set_strategy(strategy)
+
+
 def replicas() -> int:
     """Return on how many devices the networks lie."""
     return tf.distribute.get_strategy().num_replicas_in_sync
@@ -235,8 +253,18 @@ def replicas() -> int:
 
 def is_chief() -> bool:
     """Tell whether this process is the one that writes files and prints."""
-    cluster = getattr(tf.distribute.get_strategy(), "cluster_resolver", None)
-    return cluster is None or not cluster.task_id
+    return not several_workers() or tf.distribute.get_strategy().extended._is_chief
+
+
+def wait() -> None:
+    """Wait until the devices have done what they were asked for; several workers do not wait."""
+    if not several_workers():
+        tf.test.experimental.sync_devices()
+
+
+def several_workers() -> bool:
+    """Tell whether several processes train, each a part of the batch."""
+    return isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def say(text: str, end: str = "\n") -> None:
@@ -276,7 +304,27 @@ def part(whole: tf.Tensor) -> tf.Tensor:
     if context is None or context.num_replicas_in_sync == 1:
         return whole
     rows = whole.shape[0] // context.num_replicas_in_sync
-    return whole[context.replica_id_in_sync_group * rows :][:rows]
+    return whole[_replica(context) * rows :][:rows]
+
+
+def _replica(context: tf.distribute.ReplicaContext) -> int | tf.Tensor:
+    """Return the number of a device among all, or as the first worker's while one describes."""
+    number = context.replica_id_in_sync_group
+    if not _describing or not several_workers():
+        return number
+    own_devices = tf.distribute.get_strategy().extended.worker_devices
+    return int(tf.get_static_value(number)) % len(own_devices)
+
+
+@contextlib.contextmanager
+def describing() -> Iterator[None]:
+    """Let all workers trace inside the block what the first one computes."""
+    global _describing
+    _describing = True
+    try:
+        yield
+    finally:
+        _describing = False
 
 
 def whole(part_of_batch: tf.Tensor) -> tf.Tensor:
@@ -328,7 +376,7 @@ def _next_apart(seeds: keras.random.SeedGenerator, ordered: bool = True) -> tf.T
     """Return a layer's next seed: each device gets another one."""
     seed = type(seeds).next(seeds, ordered)
     context = tf.distribute.get_replica_context()
-    number = context.replica_id_in_sync_group if context else 0
+    number = _replica(context) if context else 0
     return seed + tf.cast([1_000_003 * number, 0], seed.dtype)
 
 

@@ -17,6 +17,8 @@ from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 from skimage.util import montage
 
+from utils import workers
+
 TEXT = 10  # size of a caption in pixels, in a picture up to SHOWN pixels wide
 SHOWN = 800  # a page shows pictures reduced to about this width, so wider ones get larger text
 CONVERT = "Grey levels from 0 to 255 are converted by images.astype('uint8')."
@@ -232,7 +234,8 @@ def png_bytes(picture: np.ndarray) -> bytes:
 
 def save_png(path: Path, images: np.ndarray, caption: str = "") -> None:
     """Write images in a grid, or a picture, as a PNG; arguments as in `frame`."""
-    Path(path).write_bytes(png_bytes(frame(images, caption)))
+    content = png_bytes(frame(images, caption))
+    workers.by_chief(lambda: Path(path).write_bytes(content))
 
 
 def save_gif(
@@ -275,7 +278,8 @@ def save_gif(
     sheets = _with_few_levels(np.stack(pictures), levels)
     pause = round(1000 * seconds / max(1, len(sheets) - 1))
     durations = [pause] * (len(sheets) - 1) + [LAST]
-    iio.imwrite(path, sheets, extension=".gif", duration=durations, loop=0)
+    options = {"extension": ".gif", "duration": durations, "loop": 0}
+    workers.by_chief(lambda: iio.imwrite(path, sheets, **options))
     return path
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import numbers
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONS = {  # name: allowed values, the first is the default
@@ -16,6 +18,10 @@ OPTIONS = {  # name: allowed values, the first is the default
     "STANDIN": ("auto", "never", "always"),
     "RESTART": ("0", "1"),
 }
+TF_CONFIG = (
+    '{"cluster": {"worker": ["10.0.0.1:12345", "10.0.0.2:12345"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)  # an example, for a message
 
 
 def option(name: str) -> str:
@@ -81,3 +87,41 @@ def expanded(path: str | Path) -> Path:
 def output_dir() -> Path:
     """Return the folder that runs write to: OUTPUT_DIR, else `outputs/` of the project."""
     return expanded(os.environ.get("OUTPUT_DIR") or ROOT / "outputs").resolve()
+
+
+class Cluster(NamedTuple):
+    """What TF_CONFIG says.
+
+    Attributes:
+        addresses: "host:port" of all workers, the chief's first.
+        number: which of them this process is; the chief is 0.
+    """
+
+    addresses: tuple[str, ...]
+    number: int
+
+
+def cluster() -> Cluster | None:
+    """Return what TF_CONFIG says, None where it is not set or names one worker only.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    text = os.environ.get("TF_CONFIG", "")
+    if not text.strip():
+        return None
+    try:
+        jobs, task = (json.loads(text)[name] for name in ("cluster", "task"))
+        chiefs = list(jobs.get("chief", ()))
+        if unknown := {task["type"], *jobs} - {"chief", "worker"}:
+            raise ValueError(f"{min(unknown)!r} is neither chief nor worker")
+        addresses = (*chiefs, *jobs["worker"])
+        number = int(task["index"]) + len(chiefs) * (task["type"] == "worker")
+        for _, port in (address.rsplit(":", 1) for address in addresses):
+            int(port)
+        if not 0 <= number < len(addresses):
+            raise ValueError(f"there is no {task['type']} with the index {task['index']}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(f"TF_CONFIG cannot be read: {what}. It looks so: {TF_CONFIG}") from None
+    return Cluster(addresses, number) if len(addresses) > 1 else None

@@ -16,7 +16,6 @@ from typing import Any
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-import tensorflow as tf
 from IPython import display
 
 from utils import device, images, metrics, run, tables
@@ -324,7 +323,7 @@ class Panel(keras.callbacks.Callback):
 
     def _foretell(self) -> None:
         """Say how long a training will take that takes more than an hour."""
-        tf.test.experimental.sync_devices()  # a GPU is still at work on what was asked of it
+        device.wait()  # a GPU is still at work on what was asked of it
         pace = (time.perf_counter() - self.began) / self.steps
         rounds = self.progress.rounds - len(self.progress.history)
         left = rounds * self.progress.steps_per_round - (self.steps + 1)

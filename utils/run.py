@@ -28,7 +28,7 @@ import filelock
 import numpy as np
 import tensorflow as tf
 
-from utils import device, fingerprint, images, runtime
+from utils import device, fingerprint, images, runtime, workers
 from utils.options import ROOT, option, output_dir
 from utils.state import Values
 
@@ -46,14 +46,16 @@ def shown(path: Path) -> str:
 
 
 def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
-    """Write a file whole or not at all; of several processes only the chief does.
+    """Write a file whole or not at all; of several workers only the chief does, and all wait.
 
     Args:
         path: of the file; its folder is made where it is missing.
         fill: writes the content into an open file.
     """
-    if not device.is_chief():
-        return
+    workers.by_chief(lambda: _write(path, fill))
+
+
+def _write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".saving")
     try:
@@ -66,8 +68,12 @@ def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write plain values as JSON."""
+    write(path, _json(content))
+
+
+def _json(content: Any) -> Callable[[BinaryIO], Any]:
     text = json.dumps(content, indent=1) + "\n"
-    write(path, lambda file: file.write(text.encode()))
+    return lambda file: file.write(text.encode())
 
 
 def read_json(path: Path) -> Any:
@@ -105,27 +111,33 @@ def open_folder(lesson: str, identity: dict[str, Any]) -> Iterator[Path]:
 
     Raises:
         OSError: the folder cannot be written to, or another process trains in it.
-        ValueError: a run.json is damaged.
+        ValueError: a run.json is damaged, or workers train other things.
     """
+    workers.agree("training", identity)
     folder = find_folder(lesson, identity)
     with contextlib.ExitStack() as stack:
-        try:
-            if device.is_chief():
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                lock = folder.parent / f".{folder.name}.lock"
-                stack.enter_context(filelock.FileLock(lock, timeout=WAIT))
-                _prepare(folder, identity)
-        except filelock.Timeout:
-            raise OSError(
-                f"Another process trains in {shown(folder)}. Wait until it is done, or stop it, "
-                "then run again. To train beside it, set OUTPUT_DIR to another folder."
-            ) from None
-        except OSError as error:
-            raise OSError(
-                f"{folder} cannot be written to: {error.strerror or error}. Set OUTPUT_DIR to a "
-                "folder that can."
-            ) from error
+        workers.by_chief(lambda: _take(folder, identity, stack))
+        workers.check_shared(folder)
         yield folder
+
+
+def _take(folder: Path, identity: dict[str, Any], stack: contextlib.ExitStack) -> None:
+    """Lock a run's folder until the stack is closed, and prepare it."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = folder.parent / f".{folder.name}.lock"
+        stack.enter_context(filelock.FileLock(lock, timeout=WAIT))
+        _prepare(folder, identity)
+    except filelock.Timeout:
+        raise OSError(
+            f"Another process trains in {shown(folder)}. Wait until it is done, or stop it, "
+            "then run again. To train beside it, set OUTPUT_DIR to another folder."
+        ) from None
+    except OSError as error:
+        raise OSError(
+            f"{folder} cannot be written to: {error.strerror or error}. Set OUTPUT_DIR to a "
+            "folder that can."
+        ) from error
 
 
 def find_folder(lesson: str, identity: dict[str, Any]) -> Path:
@@ -133,12 +145,12 @@ def find_folder(lesson: str, identity: dict[str, Any]) -> Path:
     preset = runtime.preset()
     first = output_dir() / lesson / preset
     others = sorted(first.parent.glob(f"{first.name}-*/run.json"))
-    for file in (first / "run.json", *others):
-        found = _known(file)
-        aside = "-previous" in file.parent.name
+    runs = {file.parent: _known(file) for file in (first / "run.json", *others)}
+    for folder, found in runs.items():
+        aside = "-previous" in folder.name
         if found and not aside and not fingerprint.differences(found, identity):
-            return file.parent
-    found = _known(first / "run.json")
+            return folder
+    found = runs[first]  # read once: another process may write it meanwhile
     if found is None:
         return first
     changed = ", ".join(fingerprint.differences(found, identity))
@@ -168,7 +180,7 @@ def _prepare(folder: Path, identity: dict[str, Any]) -> None:
         )
     found = _known(file)
     if not found:
-        write_json(file, identity)
+        _write(file, _json(identity))
     elif fingerprint.differences(found, identity):
         raise OSError("another run has just begun there")
 
@@ -341,9 +353,15 @@ def tell(error: BaseException, done: int, rounds: int, batch_size: int) -> None:
 
     Raises:
         MemoryError: the device's memory is full.
+        RuntimeError: another worker has ended.
         BaseException: the error, unless it is an interrupt.
     """
     saved = f"saved up to round {done} of {rounds}"
+    if isinstance(error, tf.errors.OpError) and (why := workers.ended(error)):
+        raise RuntimeError(
+            f"Another worker has ended the training: {why}. It is {saved}. Restart all workers to "
+            "continue."
+        ) from None
     if isinstance(error, tf.errors.ResourceExhaustedError):
         raise MemoryError(
             f"The device's memory is full ({saved}). Lower BATCH_SIZE, now {batch_size}, or the "

@@ -8,7 +8,7 @@ import sys
 from datetime import date
 from typing import Any, TypeVar
 
-from utils import device
+from utils import device, workers
 from utils.options import OPTIONS, at_least, option, output_dir
 
 # After device, which imports TensorFlow without its greeting.
@@ -60,7 +60,8 @@ def start(seed: int, mixed_precision: bool = False) -> None:
         option(name)
     os.environ["OUTPUT_DIR"] = str(output_dir())  # stays where it is when a page changes folders
     _started.update({name: os.environ.get(name, "") for name in ("PRESET", "OUTPUT_DIR")})
-    device.set_strategy()
+    if not workers.join(_shared(seed)):
+        device.set_strategy()
     keras.utils.set_random_seed(seed)
     precision = device.set_training_precision(mixed_precision)
     why = "the default" if option("PRESET") == "auto" else "set by PRESET"
@@ -69,6 +70,12 @@ def start(seed: int, mixed_precision: bool = False) -> None:
     device.say(f"Precision: {precision} in training, float32 elsewhere")
     device.tell_why_no_gpu()
     device.say("Versions:  " + ", ".join(f"{k} {v}" for k, v in versions().items()))
+
+
+def _shared(seed: int) -> dict[str, Any]:
+    """Return what must be the same for all workers of a training."""
+    options = {name: option(name) for name in OPTIONS}
+    return options | versions() | {"seed": seed, "page": os.environ.get("PAGE", "")}
 
 
 def constants(namespace: dict[str, Any], without: tuple[str, ...] = ()) -> dict[str, Any]:

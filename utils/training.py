@@ -25,7 +25,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from utils import checks, device, fingerprint, images, panel, record, run, state
+from utils import checks, device, fingerprint, images, panel, record, run, state, workers
 from utils.callbacks import NoModel
 from utils.datasets import Dataset
 from utils.options import one_of
@@ -140,7 +140,8 @@ class Trainer:
                 rounds, steps_per_round, self.history, self.frames, self.folder, game
             )
             try:
-                self._train([panel.Panel(shown), *callbacks])
+                with workers.reporting():
+                    self._train([panel.Panel(shown), *callbacks])
             except (KeyboardInterrupt, FloatingPointError, OSError, tf.errors.OpError) as error:
                 self.restore(run.load_round(self.folder))
                 run.tell(error, len(self.history), rounds, dataset.batch_size)
@@ -188,9 +189,10 @@ class Trainer:
 
     def identity(self) -> dict[str, Any]:
         """Return what the run is known by, in plain values (fingerprint.py)."""
-        self.update = self._compiled()  # traced here, in float32, and used in training
+        self.update = self._compiled()  # traced here, in float32, and mostly used in training
         batches = device.batches(self.dataset, 0)
-        traced = self.update.get_concrete_function(iter(batches).element_spec)
+        with device.describing():
+            traced = self.update.get_concrete_function(iter(batches).element_spec)
         if self.wrong:
             raise ValueError(self.wrong)
         return fingerprint.identity(

@@ -51,6 +51,7 @@ def network(seed: int) -> keras.Model:
     return keras.Sequential([layers.Input((2,)), *hidden, last])
 
 
+@device.alone()
 def trained(
     loss: Loss,
     gap: float,

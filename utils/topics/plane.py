@@ -62,6 +62,7 @@ class Players(NamedTuple):
     probability: Callable[[tf.Tensor], tf.Tensor]
 
 
+@device.alone()
 def play(
     generator_loss: Callable[[tf.Tensor], tf.Tensor],
     discriminator_loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],

@@ -53,6 +53,7 @@ class Drawn:
         return next(self.left)
 
 
+@device.alone()
 def play(
     generator_loss: Callable[[tf.Tensor], tf.Tensor],
     discriminator_loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
