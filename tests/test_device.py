@@ -1,6 +1,5 @@
 """Precision, and several devices that compute what one would with the whole batch."""
 
-
 import keras
 import numpy as np
 import pytest

@@ -76,7 +76,7 @@ def gradient_penalty(
     """Return how far a critic's slopes are from 1, as in lesson 05 (Gulrajani et al. 2017, eq. 3).
 
     Args:
-        critic: images -> (n, 1), called with training=True.
+        critic: images -> (n, 1) or (n,), called with training=True.
         real, fake: images, (n, height, width, channels).
         alpha: from 0 to 1, (n, 1, 1, 1): where between fake (0) and real (1) each slope is taken.
 
