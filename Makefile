@@ -8,7 +8,7 @@ BENCH  ?= steps compiling profile overhead growth time_to_quality precision
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-kill test-devices fuzz test-browser faults lint speedrun bench lab student site site-serve test-site refresh gallery record address test-oldest clean
+.PHONY: help run test test-kill test-devices fuzz test-browser gpu-loads faults lint speedrun bench lab student site site-serve test-site refresh gallery record address test-oldest clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+: *.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -41,6 +41,9 @@ fuzz: $(VENV)/ready ## a thousand mutated archives, images, checkpoints and opti
 test-browser: $(VENV)/ready ## every lesson in JupyterLab, through a headless Chromium
 	$(PY) -m pip install --quiet selenium
 	$(PY) -m pytest -m browser -rs tests/test_browser.py
+
+gpu-loads: $(VENV)/ready ## what a machine with a GPU and without a network gets, and a rehearsal
+	$(PY) -m tools.gpu.rehearsal
 
 faults: $(VENV)/ready ## the table of all that was broken on purpose; half an hour
 	$(PY) -m pytest -m fault --faults tests

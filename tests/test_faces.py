@@ -335,6 +335,15 @@ def test_drawn_faces_show_their_labels(monkeypatch, capsys):
     assert not np.array_equal(drawn.load("train", 64)[0][:50], twice[0][:50])
 
 
+def test_no_drawn_face_is_in_two_parts(monkeypatch):
+    """Else a score of lessons 08 and 11 would compare faces with themselves."""
+    monkeypatch.setenv("STANDIN", "always")
+    parts = [faces.celeba(64, part=part).images for part in files.PARTS]
+    parts.append(faces.celeba(64, split="test").images)
+    every = [image.tobytes() for images in parts for image in images]
+    assert len(set(every)) == len(every)
+
+
 @real_only
 def test_the_small_set_is_split_as_its_own_list_says():
     with zipfile.ZipFile(REAL / "celeba_small.zip") as archive:

@@ -187,6 +187,24 @@ def test_widgets_start_when_they_are_near(browser, lesson):
     assert set(browser.run(WIDGETS)) <= {"started"}
 
 
+@pytest.mark.parametrize("width", [TELEPHONE, DESKTOP])
+@pytest.mark.parametrize("lesson", sorted({widget.lesson for widget in widgets.there()}))
+def test_a_link_leads_to_its_widget(browser, lesson, width):
+    """Also to the last one of a page, while those above it start and grow."""
+    place = [widget for widget in widgets.there() if widget.lesson == lesson][-1].place
+    browser.open("index", width)
+    browser.driver.get(f"{browser.address}/notebooks/{lesson}.html#{place}")
+    browser.wait("return !document.querySelector('.gan-widget[aria-busy]')")
+    time.sleep(2)
+    top = browser.run(f"return document.getElementById('{place}').getBoundingClientRect().top")
+    assert 20 <= top <= 120
+    browser.run("window.dispatchEvent(new WheelEvent('wheel'))")  # the reader takes over
+    browser.run("window.scrollTo({top: 0, behavior: 'instant'})")
+    browser.run("document.body.append(document.createElement('hr'))")  # something comes late
+    time.sleep(0.3)
+    assert browser.run("return scrollY") == 0
+
+
 @pytest.mark.parametrize("lesson", sorted({widget.lesson for widget in widgets.there()}))
 def test_without_javascript_saved_pictures_stand_in_place_of_widgets(browser, lesson):
     browser.open(f"notebooks/{lesson}", script=False)

@@ -226,8 +226,7 @@ def test_a_generator_computes_what_keras_computes(browser, name):
     expected = in_batches(network, *inputs).reshape(100, -1)
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=TOLERANCE)
     print(f"{name}: median {np.median(times):.2f} ms, least {min(times):.2f} ms a picture")
-    # Other programs make a digit wait, so the median says more about them on a busy machine.
-    assert np.quantile(times, 0.1) <= LIMIT or name == "11_faces"
+    assert np.median(times) <= LIMIT or name == "11_faces"  # a face takes about as long
 
 
 # A digit
@@ -558,7 +557,7 @@ def test_a_face_moves_along_the_directions_of_the_page(browser):
     assert first.shape == (64, 64)
     assert browser.words() == "The face of seed 24."
     sliders = browser.all(".gan-slider input")
-    assert [s.accessible_name for s in sliders] == ["smile", "glasses", "man", "blond hair"]
+    assert [s.accessible_name for s in sliders] == ["smile", "glasses", "woman – man", "blond hair"]
     script = """
       const done = arguments[0];
       import("/_static/gan/random.js").then(({ normal }) => done([...normal(64, 24)]));
@@ -572,7 +571,7 @@ def test_a_face_moves_along_the_directions_of_the_page(browser):
     moved = 8 * moved / np.linalg.norm(moved)
     expected = in_batches(generator_of("11_faces"), moved[None].astype("float32"))[0, ..., 0]
     np.testing.assert_allclose(browser.still(), (expected + 1) * 127.5, atol=1)
-    said = "The face of seed 24, glasses +3.0, man −1.5."
+    said = "The face of seed 24, glasses +3.0, woman – man −1.5."
     assert browser.words() == browser.find("canvas").accessible_name == said
     browser.button("All sliders to 0").click()
     np.testing.assert_array_equal(browser.still(), first)

@@ -266,7 +266,9 @@ def test_where_one_ends_the_others_end_and_all_go_on_bit_for_bit(ends, tmp_path)
     assert "Another worker has ended the training: " in sentence
     assert "It is saved up to round 3 of 6. Restart all workers to continue." in sentence
     if isinstance(ends, int):
-        assert f"task:{ends}: it was interrupted." in sentence
+        # Worker 0 passes on why a worker ends. If it ends itself, it may be too late for that.
+        names = f"task:{ends}: it was interrupted." in sentence
+        assert names or (ends == 0 and "it does not answer." in sentence)
     (_, said), _ = told(train_toy, tmp_path / "halves")
     assert "Continuing after round 3 of 6" in said
     told(train_toy, tmp_path / "straight")

@@ -55,7 +55,10 @@ class Texts:
         for name in self.notebooks:
             self._notebook(name)
         for name in TEXTS:
-            self._text(name, (ROOT / name).read_text(encoding="utf-8"))
+            text = (ROOT / name).read_text(encoding="utf-8")
+            if name == "README.md":  # the first page has its title
+                text = re.sub(r"\A# .*", "# The project", text)
+            self._text(name, text)
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
         template = (ROOT / "docs" / INDEX).read_text(encoding="utf-8")
         self._text(INDEX, filled(template, readme))
@@ -86,7 +89,7 @@ class Texts:
                 cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
         if name == f"notebooks/{page.lesson}.ipynb":
             widgets.insert(page.lesson, notebook, lambda *args: self._picture("", name, *args))
-        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(download(page.path.name)))
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(offered(page)))
         notebook.metadata.pop("widgets", None)
         self._save(name, nbformat.writes(notebook))
         pictures.write(self.site / name, page.path.read_bytes())
@@ -167,9 +170,12 @@ def folded(cell: nbformat.NotebookNode) -> bool:
     return hidden or cell.source.startswith("ADDRESS = ")
 
 
-def download(name: str) -> str:
-    """Return the line that offers a page's notebook."""
-    return f'<p class="download"><a href="{name}" download>Download this page as a notebook</a></p>'
+def offered(page: pages.Page) -> str:
+    """Return the lines that offer a page's notebook and its widgets."""
+    name = page.path.name
+    text = f'<a href="{name}" download>Download this page as a notebook</a>'
+    found = widgets.links(page.lesson) if page.path.parent == pages.NOTEBOOKS else ""
+    return f'<p class="download">{text}{found and f"<br>In your browser: {found}"}</p>'
 
 
 def section(text: str, heading: str) -> str:
@@ -193,10 +199,9 @@ def filled(template: str, readme: str) -> str:
     if not rows:
         raise ValueError("README.md has no table of lessons.")
     lessons = "\n".join(f"{number} · {title} <{path}>" for number, title, path in rows)
+    names = dict.fromkeys(widget.lesson for widget in widgets.there())
     places = [
-        f'- <a href="notebooks/{widget.lesson}.html#{widget.place}">{widget.title}</a> '
-        f"(lesson {widget.lesson[:2]})"
-        for widget in widgets.there()
+        f"- Lesson {name[:2]}: {widgets.links(name, f'notebooks/{name}.html')}" for name in names
     ]
     text = re.sub(r"<!-- README: *(.*?) *-->", lambda found: section(readme, found[1]), template)
     text = text.replace("<!-- lessons -->", lessons)

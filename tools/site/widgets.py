@@ -47,8 +47,9 @@ class Widget:
 
     @property
     def place(self) -> str:
-        """The name of its place in the page, for links: `#widget-digit`."""
-        return "-".join(["widget", self.name, *self.data.values()]).replace("_", "-")
+        """The name of its place in the page, for links: `#widget-timemachine-01-gan`."""
+        data = [text for key, text in self.data.items() if key != "begin"]
+        return "-".join(["widget", self.name, *data]).replace("_", "-").replace(" ", "-")
 
 
 TABLE = (
@@ -80,12 +81,12 @@ TABLE = (
         after="Of five seeds that we tried with the saturating loss, four collapsed.",
         name="timemachine",
         title="Watch the collapse",
-        text="The same for the training with the saturating loss: find the moment when all "
-        "samples become alike.",
+        text="The generator of the training with the saturating loss, at each moment, in your "
+        "browser. Find the moment when all samples become alike.",
         picture='names = "non-saturating", "saturating"',
         alternative="At the left, different digits. At the right, 64 equal pictures that show "
         "no digit",
-        data={"lesson": "01_gan_collapse"},
+        data={"lesson": "01_gan_collapse", "begin": "first"},
     ),
     Widget(
         lesson="02_dcgan",
@@ -102,7 +103,7 @@ TABLE = (
         lesson="02_dcgan",
         after="path = tf.concat([walk(z[i], z[i + 1])",
         name="digit",
-        title="Draw a digit",
+        title="Let the generator draw a digit",
         text="The generator of this lesson runs here, in your browser. Move the sliders to "
         "change z, or drag on the sphere to walk.",
         picture="path = tf.concat([walk(z[i], z[i + 1])",
@@ -225,6 +226,17 @@ def insert(
             notebook.cells.insert(position, nbformat.v4.new_markdown_cell(_written(widget, shown)))
 
 
+def links(lesson: str, page: str = "") -> str:
+    """Return links to the widgets of a lesson, as HTML, "" where it has none.
+
+    Args:
+        lesson: its name.
+        page: the address of its page, "" for links within it.
+    """
+    own = [widget for widget in there() if widget.lesson == lesson]
+    return " · ".join(f'<a href="{page}#{x.place}">{x.title}</a>' for x in own)
+
+
 def place(widget: Widget, notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return the cell that a widget follows.
 
@@ -262,7 +274,8 @@ def _written(widget: Widget, shown: str) -> str:
     """Return what is written into a page for a widget."""
     data = "".join(f' data-{key}="{html.escape(text)}"' for key, text in widget.data.items())
     return (
+        f'<div class="gan-place" id="{widget.place}"></div>\n\n'
         f"**{widget.title}.** {widget.text}\n\n"
-        f'<div class="gan-widget" id="{widget.place}" data-widget="{widget.name}"{data}>\n'
+        f'<div class="gan-widget" data-widget="{widget.name}"{data}>\n'
         f"{shown}\n</div>\n"
     )

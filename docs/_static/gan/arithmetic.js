@@ -6,7 +6,10 @@ import { add, mean, withLength } from "./vectors.js";
 
 const GROUPS = { slanted: "slanted", upright: "upright", any: "mixed" };
 const FIRST = [["slanted", 3], ["upright", 3], ["upright", 0]]; // a, b, c
-const COUNTS = { 1: "1 z", 3: "3 z", 10: "10 z", all: "all z of its group" };
+const COUNTS = { 1: "1 vector z", 3: "3 vectors z", 10: "10 vectors z", all: "all z of its group" };
+const HINT =
+  "A slanted 3 minus an upright 3 leaves the slant. So the sum with an upright 0 should be a " +
+  "slanted 0. Choose other digits, too.";
 
 export class Arithmetic {
   /**
@@ -33,6 +36,7 @@ export class Arithmetic {
     this.element = make(
       "div",
       { class: "gan-arithmetic" },
+      make("p", { class: "gan-hint" }, HINT),
       make("div", { class: "gan-sum" }, ...terms),
       make("div", { class: "gan-row" }, labelled("Each term is the mean of", this.count), this.other),
       this.words,

@@ -225,7 +225,13 @@ export function directionSliders(names, farthest, changed) {
 
 /** A field for the seed of z. */
 export function seedField(changed) {
-  return make("input", { type: "number", min: 0, max: 4294967295, step: 1, change: changed });
+  const most = 4294967295;
+  const whole = () => {
+    field.value = Math.min(most, Math.max(0, Math.round(Number(field.value)) || 0));
+    changed();
+  };
+  const field = make("input", { type: "number", min: 0, max: most, step: 1, change: whole });
+  return field;
 }
 
 /** The field in a row with a button that draws another z. */

@@ -9,10 +9,13 @@ import { add, withLength } from "./vectors.js";
 
 const FIRST_SEED = 24; // a face without glasses that does not smile
 const FARTHEST = 6; // of a slider, as in the lesson
+const HINT =
+  "The directions are not separate: most people with glasses in the data are men, so “glasses” " +
+  "changes more than glasses.";
 const WORDS = {
   Smiling: "smile",
   Eyeglasses: "glasses",
-  Male: "man",
+  Male: "woman – man",
   Blond_Hair: "blond hair",
 };
 
@@ -55,6 +58,7 @@ class Face {
       make("legend", {}, "Change the face"),
       ...this.moving.map((slider) => slider.element),
       button("All sliders to 0", () => this.still()),
+      make("p", { class: "gan-hint" }, HINT),
     );
   }
 

@@ -79,7 +79,8 @@ function whileRunning({ points, known }) {
 }
 
 /** Say in numbers where the game stands. `row` is the last row of the curves. */
-export function numbers({ done, loss, row, points }) {
+export function numbers({ done, loss, row, points, canTrain }) {
+  if (!canTrain) return "Updates: 0 of D, 0 of G. There are no real points yet.";
   const sentences = [`Updates: ${grouped(done.d)} of D, ${grouped(done.g)} of G.`];
   const short = (value) => value.toFixed(2).replace("-", "−");
   const sign = loss.answersAreProbabilities ? "" : "mean ";

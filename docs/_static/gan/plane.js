@@ -179,14 +179,12 @@ class Session {
 
   /** Ask for updates, which are made in the next frames. */
   ask(d, g) {
-    if (!this.canTrain) return this.say("Draw at least one point first.");
     this.asked.d += d;
     this.asked.g += g;
     this.wake();
   }
 
   toggle() {
-    if (!this.canTrain) return this.say("Draw at least one point first.");
     this.running = !this.running;
     this.lastFrame = performance.now();
     this.due = 0;
@@ -311,10 +309,11 @@ class Session {
       own: this.own.length,
     });
     const { done, row, points } = this;
-    parts.numbers.textContent = numbers({ done, row, points, loss: LOSSES[loss] });
+    const given = { done, row, points, loss: LOSSES[loss], canTrain: this.canTrain };
+    parts.numbers.textContent = numbers(given);
     parts.run.textContent = this.running ? "Pause" : "Run";
-    parts.run.disabled = this.ended;
-    parts.stepG.disabled = this.ended;
+    for (const name of ["run", "stepG"]) parts[name].disabled = this.ended || !this.canTrain;
+    for (const name of ["stepD", "stepD10", "stepD200"]) parts[name].disabled = !this.canTrain;
     this.describe(parts.numbers.textContent);
   }
 

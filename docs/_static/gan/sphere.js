@@ -40,7 +40,7 @@ export class Sphere {
     this.element = make(
       "div",
       { class: "gan-sphere" },
-      make("p", { class: "gan-hint" }, "Drag the sphere, or use the arrow keys on it."),
+      make("p", { class: "gan-hint" }, "The z in the centre draws the digit. Drag the sphere, or use the arrow keys on it."),
       this.pad,
       make("div", group, make("span", {}, "Walk to"), ...buttons),
     );

@@ -36,6 +36,20 @@ function sentence(error) {
   return paragraph;
 }
 
+/**
+ * Stay at the place that the address names, such as #widget-digit: what starts above it and
+ * pictures that come late move it. This ends as soon as the reader does something.
+ */
+function stay() {
+  const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!place) return;
+  const moved = new ResizeObserver(() => place.scrollIntoView({ behavior: "instant" }));
+  moved.observe(document.body);
+  const end = () => moved.disconnect();
+  const acts = ["wheel", "touchstart", "pointerdown", "keydown", "hashchange"];
+  for (const act of acts) addEventListener(act, end, { once: true, passive: true });
+}
+
 const watcher = new IntersectionObserver(
   (entries) => {
     for (const entry of entries.filter((one) => one.isIntersecting)) {
@@ -49,3 +63,5 @@ const watcher = new IntersectionObserver(
 for (const element of document.querySelectorAll(".gan-widget[data-widget]")) {
   watcher.observe(element);
 }
+stay();
+addEventListener("hashchange", stay);

@@ -4,6 +4,7 @@
  * data-network (or data-lesson) names the record, for instance "02_dcgan". data-second may name
  * another one, such as "01_gan_collapse", between which and the first a reader can choose. Only the
  * weights of rounds that the reader goes to are loaded, and every picture is computed from them.
+ * It opens at the last snapshot, with data-begin="first" at the first one.
  */
 import { Curves } from "./curves.js";
 import { button, make, newId, Picture, seedField, seedRow } from "./elements.js";
@@ -18,10 +19,11 @@ const PAUSE = 800; // milliseconds on a round while it plays
 const NAMES = { "01_gan_collapse": "the training with the saturating loss, which collapses" };
 
 export async function mount(element) {
-  const { network, lesson, second } = element.dataset;
+  const { network, lesson, second, begin } = element.dataset;
   const first = await Training.load(network ?? lesson);
-  await Promise.all([first.at(first.snapshots.length - 1), styles()]);
-  const machine = new TimeMachine(first, second);
+  const index = begin === "first" ? 0 : first.snapshots.length - 1;
+  await Promise.all([first.at(index), styles()]);
+  const machine = new TimeMachine(first, second, index);
   await machine.show();
   element.replaceChildren(machine.element);
 }
@@ -65,7 +67,7 @@ class Training {
 }
 
 class TimeMachine {
-  constructor(first, second) {
+  constructor(first, second, index) {
     this.trainings = { [first.name]: first };
     this.turns = new Turns();
     this.picture = new Picture({ columns: SIDE, rows: SIDE });
@@ -76,7 +78,7 @@ class TimeMachine {
       min: 0,
       max: first.snapshots.length - 1,
       step: 1,
-      value: first.snapshots.length - 1,
+      value: index,
       say: (index) => this.nameOf(index),
       changed: () => {
         this.stop();

@@ -120,7 +120,7 @@ def celeba(
     name, (images, numbers, every), is_standin = sources.or_standin(
         "CelebA",
         lambda: files.load(part, split, image_size),
-        lambda: drawn.load(split, image_size),
+        lambda: drawn.load(split, image_size, part),
     )
     print(f"Data: {name}, {len(images):,} faces ({part}, {split})")
     if not is_standin:

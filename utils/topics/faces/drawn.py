@@ -20,13 +20,14 @@ DRAWN = (*HAIR, *SHARES)  # the attributes that a drawing shows
 SIDE = 256  # a face is drawn so large, then reduced
 
 
-def load(split: str, image_size: int) -> files.Faces:
-    """Draw the faces of a split, the same every time.
+def load(split: str, image_size: int, part: str = "small") -> files.Faces:
+    """Draw the faces of a split and a part, the same every time, and others than all the rest.
 
     Returns:
         As `files.load`; attributes that are not in DRAWN are 0 for all.
     """
-    rng = np.random.default_rng(list(COUNTS).index(split))
+    seed = list(COUNTS).index(split) + 100 * files.PARTS.index(part)
+    rng = np.random.default_rng(seed)
     n = COUNTS[split]
     labels = np.zeros((n, len(files.ATTRIBUTES)), "float32")
     images = np.empty((n, image_size, image_size, 3), "uint8")

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# On the machine with a GPU, in the last load's folder: bash there.sh [STAGE ...]
+# The loads before it have brought their pieces of TensorFlow to $ROOT/parts (ROOT: the home folder).
+# What it measures goes to $OUT, a file a stage, each as soon as it is known; a stage that fails or
+# takes too long does not end the others.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+export ROOT=${ROOT:-$HOME} OUT=${OUT:-$PWD/out} LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
+mkdir -p "$OUT" "$ROOT/parts" "$ROOT/project" "$ROOT/runs"
+cp -n "$here"/tf.* "$ROOT/parts/"
+[ -e "$ROOT/whl" ] || cp -r "$here/whl" "$ROOT/whl"
+began=$(date +%s)
+. "$here/setup.sh"
+tar -C "$ROOT/project" -xJf "$here/project.tar.xz"
+cd "$ROOT/project"
+export DATA_DIR=$here OUTPUT_DIR=$ROOT/runs STANDIN=auto PYTHONPATH=$ROOT/project:$PYTHONPATH
+
+stage() { # NAME SECONDS COMMAND...
+  local name=$1 seconds=$2 start
+  shift 2
+  start=$(date +%s)
+  timeout $((seconds * ${SLOWER:-1})) "$@" >"$OUT/$name.log" 2>&1
+  echo "$name: status $?, $(($(date +%s) - start)) s, $(($(date +%s) - began)) s in all" | tee -a "$OUT/times.log"
+  tail -n 12 "$OUT/$name.log"
+}
+
+check() { stage check 90 python3 "$here/check.py"; }
+lesson() { # the whole page at `quick`
+  stage lesson 240 env PRESET="${PRESET:-quick}" python3 -m tools.project run 02_dcgan
+  cp "$OUTPUT_DIR"/02_dcgan/*/{metrics.json,history.csv,samples.png} "$OUT/" 2>/dev/null
+}
+resume() { stage resume 150 python3 -m benchmarks.resume "${RESUME_STEPS:-100}"; }
+steps() {
+  for case in "lesson 02" "lesson 07, 128" "lesson 09, first stage" "lesson 09, second stage"; do
+    stage "steps_${case//[ ,]/_}" 120 python3 -m benchmarks.steps "$case" --part time
+  done
+}
+compiling() { stage compiling 200 python3 -m benchmarks.compiling 02_dcgan 05_wgan_gp 07_cyclegan 09_srgan 11_faces; }
+data() { stage data 120 python3 -m benchmarks.overhead 02_dcgan 09_srgan; }
+tests() {
+  stage tests 300 env PRESET=smoke python3 -m pytest -q -x -p no:cacheprovider \
+    tests/test_gan_step.py tests/test_layers.py tests/test_training.py tests/test_device.py
+}
+
+for name in "${@:-check lesson resume steps compiling data tests}"; do
+  for one in $name; do $one; done
+done
