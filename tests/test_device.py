@@ -23,6 +23,12 @@ def two(monkeypatch):
     tf.distribute.experimental_set_strategy(None)
 
 
+# Of lessons that are alike, one in each `make test`, all in `make test-devices`.
+ALIKE = "04_lsgan", "05_wgan_gp", "06_cgan"  # 02_dcgan, and twice 08_stargan
+OFTEN = [name for name in SMALL if name not in ALIKE]
+SELDOM = [pytest.param(name, marks=pytest.mark.slow) for name in SMALL if name in ALIKE]
+
+
 # Precision
 
 
@@ -179,7 +185,7 @@ def in_float64():
     keras.mixed_precision.set_dtype_policy(before)
 
 
-@pytest.mark.parametrize("lesson", SMALL)
+@pytest.mark.parametrize("lesson", [*OFTEN, *SELDOM])
 def test_two_devices_compute_what_one_does(lesson, in_float64, monkeypatch, request, capsys):
     """The real steps, 50 updates: batch norm synchronized, the same z."""
     monkeypatch.setenv("STANDIN", "always")
