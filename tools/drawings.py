@@ -601,7 +601,7 @@ def stargan() -> Axes:
     picture(axes, (60, 130), 96, black, REAL)
     label(axes, (60, 192), "photograph x", REAL)
     numbers(axes, (60, 262), 60, np.array([-2.0, 2.0, -2.0, -2.0, 2.0]))
-    label(axes, (60, 316), "target c: blond,\nwoman, young")
+    label(axes, (60, 326), "target c: blond,\nwoman, young\n(a light cell is 1)")
     arrow(axes, (110, 120), (152, 120), colour=REAL)
     arrow(axes, (68, 262), (132, 262), (132, 140), (152, 140))
     box(axes, (212, 130), (116, 80), "generator\nG", FAKE, 13)
