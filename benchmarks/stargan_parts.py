@@ -4,8 +4,8 @@
 
 Each arm is the page at `long`, but with 10 of its 32 rounds: some 35 minutes on a CPU core. It can
 be stopped, and goes on when it is run again. With numbers (0 to 2), only these arms are trained.
-Else all are, and are measured as the page measures its own: the table is printed, and the picture
-is written to outputs/gallery/08_parts.jpg.
+All are measured as the page measures its own. Without numbers, the table is printed, too, and the
+picture is written to outputs/gallery/08_parts.jpg.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks import arms
 from tools import pages
-from utils import device, images, tables
+from utils import device, tables
 from utils.options import ROOT, output_dir
 
 FOLDER = output_dir() / "benchmarks" / "stargan_parts"
@@ -29,33 +29,35 @@ ARMS: dict[str, dict[str, float]] = {
     "no reconstruction loss": {"LAMBDA_REC": 0.0},
     "no classification loss": {"LAMBDA_CLS": 0.0},
 }
-SHOWN = 3  # faces in the picture
+SHOWN, ROW = 3, 66  # faces of each in the picture; pixels of a row
 
 
-def train(name: str) -> dict[str, Any]:
-    """Train an arm, go on with it, or open it; return the page's names, results among them."""
+def measured(name: str) -> dict[str, Any]:
+    """Train an arm, go on with it, or open it, and return what is shown of it."""
     page = pages.Page("08_stargan")
     page.set(ROUNDS=ROUNDS, **ARMS[name])
-    return page.execute({}, until=("results = {",), show=("trainer.fit(",))
+    names = page.execute({}, until=("results = {",), show=("trainer.fit(",))
+    told = "called", "kept", "dB"
+    of_targets = {k: {x: float(v[x]) for x in told} for k, v in names["results"].items()}
+    return {"targets": of_targets, "sheet": str(names["folder"] / "sheet.png")}
 
 
 def main(numbers: list[str]) -> None:
     """Train the arms; unless only some were asked for, print what was measured."""
-    trained = arms.train(FOLDER, [*ARMS], numbers, train)
+    found = arms.train(FOLDER, [*ARMS], numbers, arms.measured_once(measured))
     if numbers:
         return
-    rows = []
-    pictures = []
-    for name, names in trained.items():
-        of_targets = names["results"]
-        called = [f"{of_targets[target]['called']:.0%}" for target in names["ATTRIBUTES"]]
-        means = {k: np.mean([found[k] for found in of_targets.values()]) for k in ("kept", "dB")}
-        rows.append([name, *called, f"{means['kept']:.0%}", f"{means['dB']:.1f}"])
-        made = names["sheet"].reshape(-1, len(names["heads"]), *names["sheet"].shape[1:])
-        pictures.append(made[:SHOWN].reshape(-1, *names["sheet"].shape[1:]))
-    print(tables.markdown(["", *names["ATTRIBUTES"], "kept", "dB there and back"], rows))
-    sheet = images.grid(images.to_uint8(np.concatenate(pictures)), columns=len(names["heads"]))
-    iio.imwrite(ROOT / "outputs" / "gallery" / "08_parts.jpg", sheet, quality=90)
+    rows, pictures = [], []
+    for name, arm in found.items():
+        targets = arm["targets"].values()
+        called = [f"{target['called']:.0%}" for target in targets]
+        kept, decibels = (np.mean([target[k] for target in targets]) for k in ("kept", "dB"))
+        rows.append([name, *called, f"{kept:.0%}", f"{decibels:.1f}"])
+        pictures.append(iio.imread(arm["sheet"])[: SHOWN * ROW])
+    targets = [*found["all losses"]["targets"]]
+    print(tables.markdown(["", *targets, "kept", "dB there and back"], rows))
+    picture = np.concatenate(pictures)
+    iio.imwrite(ROOT / "outputs" / "gallery" / "08_parts.jpg", picture, quality=90)
     print(f"\n{device.name()}, {device.training_precision()}")
 
 
