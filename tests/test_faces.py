@@ -450,3 +450,65 @@ def test_faces_with_an_attribute_and_without(data_dir):
     assert some.name == "CelebA, Bangs"
     assert others.name == "CelebA, not Bangs"
     assert some.identity() != others.identity()
+
+
+# Faces of your own
+
+
+def own(tmp_path, lines, names=("1.png", "b/2.png", "c/2.png")):
+    """Write images of which each has its number as its blue, and a table."""
+    for number, name in enumerate(names):
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.full((8, 8, 3), (9, 9, 20 * number + 100), "uint8")
+        Image.fromarray(pixels).save(tmp_path / "mine" / name)
+    (tmp_path / "table.csv").write_text("\n".join(lines), encoding="utf-8-sig")
+    return faces.labelled(tmp_path / "mine", tmp_path / "table.csv", 4, 2, flip=False)
+
+
+def test_own_faces_get_the_labels_of_their_line(tmp_path, capsys):
+    lines = ["file, Hat, Beard", "c\\2.png, 1, 1", "1.png, -1, 1", "", "b/2.png,1,0", "9.png,0,0"]
+    found = own(tmp_path, lines)
+    assert found.classes == ("Hat", "Beard")
+    pairs = zip(found.images, found.labels, strict=True)
+    by_blue = {image[0, 0, 2]: label.tolist() for image, label in pairs}
+    assert by_blue == {100: [0, 1], 120: [1, 0], 140: [1, 1]}
+    assert "3 faces (Hat, Beard); lines of the table without an image: 1" in capsys.readouterr().out
+    images_, labels = next(iter(found.from_step(0).take(1)))
+    assert images_.shape == (2, 4, 4, 3)
+    assert labels.shape == (2, 2)
+
+
+def test_own_faces_are_known_by_pixels_and_labels(tmp_path):
+    lines = ["file,Hat", "1.png,1", "b/2.png,1", "c/2.png,0"]
+    one = own(tmp_path / "a", lines).identity()
+    assert own(tmp_path / "a", lines).identity() == one
+    assert own(tmp_path / "a", [*lines[:-1], "c/2.png,1"]).identity() != one
+    assert own(tmp_path / "b", lines, ("b/2.png", "1.png", "c/2.png")).identity() != one
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["file"], "line 1: file. It must name the columns"),
+        ([], "line 1: nothing. It must name the columns"),
+        (["file,Hat,Hat"], "line 1: file, Hat, Hat. It must name"),
+        (["file,Hat,"], "line 1: file, Hat, . It must name"),
+        (["file;Hat", "1.png;1"], "line 1: file;Hat. It must name"),
+        (["file,Hat", "1.png,yes"], "line 2: 1.png, yes. It must have .* 0 or 1 for each of Hat"),
+        (["file,Hat", "1.png,1,0"], "line 2: 1.png, 1, 0. It must have"),
+        (["file,Hat", "1.png,1", "1.png,0"], "line 3: 1.png, 0. It must have .* once in the table"),
+        (["file,Hat", "1.png,1"], r"no line for 2 of 3 images, such as b/2.png"),
+        (["file,Hat", "1.png,1", "2.png,1"], "several images named 2.png. .* write their folders"),
+    ],
+)
+def test_a_wrong_table_is_refused_in_one_sentence(tmp_path, lines, said):
+    with pytest.raises(ValueError, match=said):
+        own(tmp_path, lines)
+
+
+def test_a_table_that_is_no_text_or_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"table.csv cannot be read: No such file"):
+        faces.labelled(tmp_path, tmp_path / "table.csv", 4)
+    (tmp_path / "table.csv").write_bytes("file,모자".encode("cp949"))
+    with pytest.raises(ValueError, match=r"table.csv is no text in UTF-8"):
+        faces.labelled(tmp_path, tmp_path / "table.csv", 4)

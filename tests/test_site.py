@@ -99,6 +99,15 @@ def test_alternatives_are_text_not_html(tmp_path):
     assert 'alt="D &lt; &quot;½&quot; &amp; more"' in html
 
 
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_the_pictures_of_a_lesson_have_words_of_their_own(lesson):
+    described = texts.alternatives().get(lesson, {})
+    for cell in pages.Page(lesson).code:
+        found = [output.get("data", {}) for output in cell.outputs]
+        if any(kind.startswith("image/") for data in found for kind in data):
+            assert any(text in cell.source for text in described), cell.source
+
+
 @pytest.mark.parametrize(("width", "start"), [(300, "<img "), (400, '<a class="picture" ')])
 def test_what_is_wider_than_a_telephone_can_be_seen_by_itself(width, start):
     assert pictures.tag("a.png", "", image_bytes("PNG"), width).startswith(start)

@@ -1,13 +1,16 @@
 """Trains what a page trains: at `smoke` but for more rounds, or its step alone for 50 updates."""
 
+import functools
 import json
 import os
 
 import imageio.v3 as iio
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
+from tests import toy
 from tools import pages
 from utils import datasets, device, training
 from utils.topics import superresolution
@@ -45,6 +48,7 @@ SMALL = {  # the pages' own steps, without noise and Dropout, in small batches
     "04_lsgan": {"BATCH_SIZE": 8, "NOISE": 0.0},
     "05_wgan_gp": {"BATCH_SIZE": 4, "N_CRITIC": 3},
     "06_cgan": {"BATCH_SIZE": 8, "NOISE": 0.0},
+    "08_stargan": {"BATCH_SIZE": 4, "N_CRITIC": 2, "WIDTH": 4, "BLOCKS": 1, "LEARNING_RATE": 1e-3},
     "09_srgan": {},
 }
 
@@ -69,13 +73,18 @@ def page_trainer(lesson, dataset, seed=1):
     page.set(**SMALL[lesson])
     rng = device.generator(seed)
     given = {"dataset": dataset, "rng": InFloat64(rng)}
+    if lesson == "08_stargan":  # whose own layer computes in float32 only
+        page.change("from utils.topics.cyclegan import InstanceNorm\n", "")
+        same = functools.partial(keras.layers.GroupNormalization, groups=-1, epsilon=1e-5)
+        given["InstanceNorm"] = same
     found = page.definitions(*pages.PARTS, "critic", "train_step", **given)
     parts = {name: getattr(found, name, None) for name in pages.PARTS} | {"rng": rng}
     parts["discriminator"] = parts["discriminator"] or found.critic
     average = {"generator": 0.999}
     step = found.train_step
-    if lesson == "05_wgan_gp":  # the penalty mixes real images and fakes
-        step = lambda real: found.train_step(tf.cast(real, tf.float64))  # noqa: E731
+    if lesson in ("05_wgan_gp", "08_stargan"):  # the penalty mixes real images and fakes
+        in_64 = lambda x: tf.cast(x, tf.float64)  # noqa: E731
+        step = lambda batch: found.train_step(tf.nest.map_structure(in_64, batch))  # noqa: E731
     return training.Trainer(lesson, step, {"SEED": seed}, average, **parts)
 
 
@@ -83,6 +92,8 @@ def data_of(lesson):
     if lesson == "09_srgan":
         return superresolution.crops(48, 4, seed=1)[0]
     batch = SMALL[lesson]["BATCH_SIZE"] * SMALL[lesson].get("N_CRITIC", 1)
+    if lesson == "08_stargan":
+        return toy.faces(batch)
     return datasets.mnist(batch, seed=1, labels=lesson == "06_cgan")
 
 

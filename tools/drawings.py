@@ -594,6 +594,41 @@ def person(seed: int = 3, hair: str = "Brown_Hair", **attributes: bool) -> np.nd
     return np.asarray(drawn.face(np.random.default_rng(seed), drawn.HAIR[hair][0], **every))
 
 
+def stargan() -> Axes:
+    """Lesson 08: one generator, its target label, the way back, and D's two answers."""
+    axes = sheet(450)
+    black, blond = person(hair="Black_Hair"), person(hair="Blond_Hair")
+    picture(axes, (60, 130), 96, black, REAL)
+    label(axes, (60, 192), "photograph x", REAL)
+    numbers(axes, (60, 262), 60, np.array([-2.0, 2.0, -2.0, -2.0, 2.0]))
+    label(axes, (60, 326), "target c: blond,\nwoman, young\n(a light cell is 1)")
+    arrow(axes, (110, 120), (152, 120), colour=REAL)
+    arrow(axes, (68, 262), (132, 262), (132, 140), (152, 140))
+    box(axes, (212, 130), (116, 80), "generator\nG", FAKE, 13)
+    picture(axes, (352, 130), 96, blond, FAKE)
+    arrow(axes, (272, 130), (301, 130), colour=FAKE)
+    label(axes, (352, 192), "G(x, c)", FAKE)
+    numbers(axes, (448, 240), 60, np.array([2.0, -2.0, -2.0, -2.0, 2.0]))
+    label(axes, (466, 240), "original label:\nblack, woman, young", at="left")
+    arrow(axes, (402, 120), (480, 120), colour=FAKE)
+    arrow(axes, (448, 208), (448, 140), (480, 140))
+    box(axes, (540, 130), (116, 80), "the same\nG", FAKE, 13)
+    arrow(axes, (600, 130), (637, 130), colour=FAKE)
+    picture(axes, (688, 130), 96, person(hair="Black_Hair", Bangs=False), FAKE)
+    label(axes, (688, 192), "back again", FAKE)
+    label(axes, (374, 42), "3. reconstruction loss: mean absolute difference of these two")
+    arrow(axes, (150, 52), (60, 52), (60, 80))
+    arrow(axes, (600, 52), (688, 52), (688, 80))
+    box(axes, (352, 340), (130, 60), "discriminator\nD", JUDGE, 13)
+    arrow(axes, (352, 204), (352, 309), colour=FAKE)
+    arrow(axes, (418, 326), (452, 326), colour=JUDGE)
+    arrow(axes, (418, 354), (452, 354), colour=JUDGE)
+    label(axes, (460, 326), "1. How real does it look?", JUDGE, at="left")
+    label(axes, (460, 364), "2. Which attributes has it?\nG wants those of c.", JUDGE, at="left")
+    label(axes, (20, 424), "D also sees real photographs, and learns their attributes.", at="left")
+    return axes
+
+
 def faces() -> Axes:
     """Lesson 11: arithmetic with the z of faces."""
     axes = sheet(300)
@@ -633,6 +668,7 @@ DRAWINGS = {
     "05": wgan_gp,
     "06": cgan,
     "07": cyclegan,
+    "08": stargan,
     "09": srgan,
     "11": faces,
     "12": features,

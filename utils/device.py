@@ -327,6 +327,14 @@ def describing() -> Iterator[None]:
         _describing = False
 
 
+def whole(part_of_batch: tf.Tensor) -> tf.Tensor:
+    """Return the rows of all devices, in their order; the reverse of `part`."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return part_of_batch
+    return context.all_gather(part_of_batch, axis=0)
+
+
 def share(name: str, part_of_run: Any) -> None:
     """Prepare a network or an optimizer for several devices, so that they compute as one would.
 

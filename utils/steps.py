@@ -70,6 +70,28 @@ def gan_step(
     return train_step
 
 
+def gradient_penalty(
+    critic: Callable[..., tf.Tensor], real: tf.Tensor, fake: tf.Tensor, alpha: tf.Tensor
+) -> tf.Tensor:
+    """Return how far a critic's slopes are from 1, as in lesson 05 (Gulrajani et al. 2017, eq. 3).
+
+    Args:
+        critic: images -> (n, 1) or (n,), called with training=True.
+        real, fake: images, (n, height, width, channels).
+        alpha: from 0 to 1, (n, 1, 1, 1): where between fake (0) and real (1) each slope is taken.
+
+    Returns:
+        The mean of (slope - 1)², a scalar, to be multiplied by the weight λ of the lesson.
+    """
+    between = fake + alpha * (real - fake)
+    with tf.GradientTape() as tape:
+        tape.watch(between)
+        answers = critic(between, training=True)
+    squares = tf.square(tape.gradient(answers, between))
+    slopes = tf.sqrt(tf.reduce_sum(squares, axis=[1, 2, 3]) + 1e-12)  # finite slope at 0
+    return tf.reduce_mean(tf.square(slopes - 1.0))
+
+
 @keras.saving.register_keras_serializable("lessons")
 class ConstantThenLinear(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that is constant at first, then falls on a line to 0 at the end.

@@ -36,15 +36,36 @@ class InstanceNorm(layers.Layer):
     """Subtracts the mean of each channel of each image and divides by its deviation.
 
     (n, h, w, c) -> the same (Ulyanov et al. 2016, eq. 3). The results are those of a
-    GroupNormalization with groups=-1, epsilon 1e-5 and no weights, and come faster on a CPU: the
-    channels of all images become those of one image, for which TensorFlow has a single operation.
+    GroupNormalization with groups=-1 and epsilon 1e-5, and come faster on a CPU: the channels of
+    all images become those of one image, for which TensorFlow has a single operation.
+
+    Args:
+        center: add a learned offset to each channel, 0 at first.
+        scale: multiply each channel by a learned factor, 1 at first.
     """
+
+    def __init__(self, center: bool = False, scale: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.center = center
+        self.scale = scale
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        def weight(name: str, initial: str) -> keras.Variable:
+            return self.add_weight(shape[-1:], initial, name=name, autocast=False)
+
+        self.gamma = weight("gamma", "ones") if self.scale else None
+        self.beta = weight("beta", "zeros") if self.center else None
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         n, h, w, c = tf.unstack(tf.shape(x))
         x = tf.reshape(tf.transpose(x, (1, 2, 0, 3)), (1, h, w, n * c))
-        x, *_ = tf.compat.v1.nn.fused_batch_norm(x, tf.ones(n * c), tf.zeros(n * c), epsilon=1e-5)
+        gamma = tf.ones(n * c) if self.gamma is None else tf.tile(self.gamma, [n])
+        beta = tf.zeros(n * c) if self.beta is None else tf.tile(self.beta, [n])
+        x, *_ = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=1e-5)
         return tf.cast(tf.transpose(tf.reshape(x, (h, w, n, c)), (2, 0, 1, 3)), self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "center": self.center, "scale": self.scale}
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return shape

@@ -15,20 +15,22 @@ from utils import datasets, sources
 from utils.options import one_of
 from utils.topics.faces import drawn, files
 
+OWN = "own"  # the part of faces that are not CelebA's
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FaceData(datasets.ImageData):
     """Faces and their attributes; batches are float32 in [-1, 1], half of them mirrored.
 
     In `identity` CelebA counts by the published numbers, the labels and the size, not by its
-    pixels, which differ between packings of the same faces. A stand-in counts by its pixels.
+    pixels, which differ between packings of the same faces. Others count by theirs.
 
     Attributes:
         images: uint8, (n, height, width, 3), 0 to 255.
         labels: float32, (n, classes), 1 where a face has the attribute, else 0.
         classes: names of the attributes.
         numbers: int64, (n,), the published numbers of the images.
-        part: which faces of CelebA, "small", "all" or "test128".
+        part: which faces of CelebA, "small", "all" or "test128"; "own" are others.
         flip: half of the images are mirrored; which ones depends on (seed, place).
     """
 
@@ -73,7 +75,7 @@ class FaceData(datasets.ImageData):
     @cached_property
     def _identity(self) -> dict[str, Any]:
         counted = dict(vars(self))
-        if not self.standin:
+        if not self.standin and self.part != OWN:
             counted["images"] = self.images.shape[1:]
         return {name: datasets.known_by(value) for name, value in counted.items()}
 
