@@ -33,9 +33,9 @@ SEED = 11
 
 def faces(lesson: str, early: int) -> dict[str, np.ndarray]:
     """Return uint8 faces by kind; the page opens its record and trains nothing."""
-    names = pages.Page(lesson).execute({}, until=("samples = averaged(z",), show=())
+    names = pages.Page(lesson).execute({}, until=("samples = best(z",), show=())
     z = names["z"]
-    network = names["averaged"]
+    network = names["best"]
     samples = in_batches(network, z)
     file = record.record_folder(lesson) / f"snapshot-{early:05d}.npz"
     with np.load(file, allow_pickle=False) as kept:

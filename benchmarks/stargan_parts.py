@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks import arms
 from tools import pages
-from utils import device, tables
+from utils import tables
 from utils.options import ROOT, output_dir
 
 FOLDER = output_dir() / "benchmarks" / "stargan_parts"
@@ -54,11 +54,10 @@ def main(numbers: list[str]) -> None:
         kept, decibels = (np.mean([target[k] for target in targets]) for k in ("kept", "dB"))
         rows.append([name, *called, f"{kept:.0%}", f"{decibels:.1f}"])
         pictures.append(iio.imread(arm["sheet"])[: SHOWN * ROW])
-    targets = [*found["all losses"]["targets"]]
-    print(tables.markdown(["", *targets, "kept", "dB there and back"], rows))
+    names = [*found["all losses"]["targets"]]
+    print(tables.markdown(["", *names, "kept", "dB there and back"], rows))
     picture = np.concatenate(pictures)
     iio.imwrite(ROOT / "outputs" / "gallery" / "08_parts.jpg", picture, quality=90)
-    print(f"\n{device.name()}, {device.training_precision()}")
 
 
 if __name__ == "__main__":

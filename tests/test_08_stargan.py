@@ -92,6 +92,15 @@ def test_the_penalty_is_that_of_lesson_05(page, batch):
     assert float(found) == pytest.approx(float(expected), rel=1e-6)
 
 
+def test_the_penalty_looks_at_the_sum_of_the_patches(page, batch):
+    """With their mean, the adversarial loss would be four times as strong."""
+    real, _ = batch
+    patches, _ = page.discriminator(real)
+    assert patches.shape[1:3] == (2, 2)
+    expected = np.asarray(patches).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(page.answer_of(real, training=True), expected, rtol=1e-4, atol=1e-6)
+
+
 # Targets
 
 

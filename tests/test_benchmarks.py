@@ -273,3 +273,16 @@ def test_a_benchmark_that_is_imported_leaves_the_environment_as_it_is(path):
         is_definition = isinstance(node, ast.FunctionDef | ast.ClassDef)
         is_main = isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
         assert is_definition or is_main or "os.environ" not in ast.unparse(node)
+
+
+def test_texts_at_which_benchmarks_stop_a_page_stand_in_some_page():
+    """Where a page's code has changed, a benchmark would end in an error after its trainings."""
+    code = "\n".join(cell.source for name in pages.lessons() for cell in pages.Page(name).code)
+    found = []
+    for path in sorted((ROOT / "benchmarks").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg in ("until", "show"):
+                texts = [x.value for x in ast.walk(node.value) if isinstance(x, ast.Constant)]
+                found += [(path.name, text) for text in texts]
+    assert found
+    assert [(name, text) for name, text in found if text not in code] == []

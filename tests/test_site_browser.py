@@ -176,11 +176,11 @@ def test_a_page_in_both_themes(browser, page, theme, width):
 def test_pictures_keep_their_place_and_load_late(browser):
     browser.open("notebooks/07_cyclegan")
     before = len([address for address in browser.asked() if "/pictures/" in address])
-    widgets_ = (
+    heights = (
         "[...document.querySelectorAll('.gan-widget')].reduce((n, w) => n + w.offsetHeight, 0)"
     )
     place = "return document.querySelector('#references').getBoundingClientRect().top + scrollY - "
-    place += widgets_  # they start meanwhile, and may then be less high
+    place += heights  # of widgets: they start meanwhile, and may then be less high
     top = browser.run(place)
     browser.scroll_through()
     after = before + len([address for address in browser.asked() if "/pictures/" in address])
