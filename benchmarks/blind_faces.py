@@ -3,11 +3,11 @@
     python -m benchmarks.blind_faces LESSON ROUND FOLDER
     python -m benchmarks.blind_faces count FOLDER ANSWERS
 
-Mixes the 64 samples of a lesson's page, 32 real test faces and 16 samples of an early round (a
-snapshot that the record keeps), all at fixed z or places and at the same size, and writes them as
-numbered sheets, with their key beside them. Somebody who has not seen the page says of each number
-whether it passes, that is, is taken at first sight for a photograph of a face. ANSWERS is a file
-with the numbers that pass. Then `count` says how many of each kind did.
+Mixes the 64 samples of a lesson's page (11_faces), 32 real test faces and 16 samples of an early
+round (a snapshot that the record keeps), all at fixed z or places and at the same size, and writes
+them as numbered sheets, with their key beside them. Somebody who has not seen the page says of each
+number whether it passes, that is, is taken at first sight for a photograph of a face. ANSWERS is a
+file with the numbers that pass. Then `count` says how many of each kind did.
 """
 
 from __future__ import annotations
