@@ -24,7 +24,7 @@ def two(monkeypatch):
 
 
 # Of lessons that are alike, one in each `make test`, all in `make test-devices`.
-ALIKE = "04_lsgan", "06_cgan", "08_stargan"  # 02_dcgan, and twice 05_wgan_gp
+ALIKE = "04_lsgan", "06_cgan", "08_stargan", "10_pggan"  # 02_dcgan, and twice 05_wgan_gp
 OFTEN = [name for name in SMALL if name not in ALIKE]
 SELDOM = [pytest.param(name, marks=pytest.mark.slow) for name in SMALL if name in ALIKE]
 

@@ -5,6 +5,7 @@ What a page may do differently stands in its metadata, under `lesson`:
     outline      "own": the headings between Setup and Results are its own
     photographs  true: its saved outputs show photographs, which take more room
     pictures     "jpeg": they are saved as JPEG
+    saved        "quick": its outputs are of this preset, because its record is being trained
 """
 
 import ast
@@ -116,7 +117,8 @@ def test_budgets(lesson):
 
 
 def test_saved_outputs(lesson):
-    code = pages.Page(lesson).code
+    page = pages.Page(lesson)
+    code = page.code
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     outputs = [output for cell in code for output in cell.outputs]
     assert outputs
@@ -124,7 +126,10 @@ def test_saved_outputs(lesson):
     assert not [output for output in outputs if output.get("name") == "stderr"]
     text = json.dumps(outputs)
     assert "STAND-IN" not in text
-    assert "Preset:    long" in text
+    preset = page.facts.get("saved", "long")
+    assert f"Preset:    {preset} " in text
+    if preset != "long":
+        assert f"The saved page is from `{preset}`" in page.texts[0]
 
 
 def test_metadata_are_those_that_stay(lesson):

@@ -1,5 +1,6 @@
 """Trains what a page trains: at `smoke` but for more rounds, or its step alone for 50 updates."""
 
+import dataclasses
 import functools
 import json
 import os
@@ -33,9 +34,12 @@ def train(lesson, rounds, output, file):
     os.environ["OUTPUT_DIR"] = output
     plt.switch_backend("agg")
     page, state = pages.Page(lesson), {}
-    page.set(**dict.fromkeys(ROUNDS.get(lesson, ("ROUNDS",)), rounds))
+    stages = {8: rounds, 16: rounds}
+    value = stages if lesson == "10_pggan" else rounds
+    page.set(**dict.fromkeys(ROUNDS.get(lesson, ("ROUNDS",)), value))
     names = page.execute({}, until=[LAST.get(lesson, "trainer.fit(")])
-    for found in names.values():
+    of_stages = [stage.trainer for stage in names.get("stages", ())]
+    for found in [*names.values(), *of_stages]:
         if isinstance(found, training.Trainer):
             state |= state_of(found)
     assert state, f"{lesson} keeps no Trainer in a name"
@@ -50,6 +54,7 @@ SMALL = {  # the pages' own steps, without noise and Dropout, in small batches
     "06_cgan": {"BATCH_SIZE": 8, "NOISE": 0.0},
     "08_stargan": {"BATCH_SIZE": 4, "N_CRITIC": 2, "WIDTH": 4, "BLOCKS": 1, "LEARNING_RATE": 1e-3},
     "09_srgan": {},
+    "10_pggan": {"BATCH_SIZE": 8, "few": {4: 8, 8: 4}, "STEPS_PER_ROUND": 25},
 }
 
 
@@ -77,6 +82,8 @@ def page_trainer(lesson, dataset, seed=1):
         page.change("from utils.topics.cyclegan import InstanceNorm\n", "")
         same = functools.partial(keras.layers.GroupNormalization, groups=-1, epsilon=1e-5)
         given["InstanceNorm"] = same
+    if lesson == "10_pggan":
+        return stage_trainer(page)
     found = page.definitions(*pages.PARTS, "critic", "train_step", **given)
     parts = {name: getattr(found, name, None) for name in pages.PARTS} | {"rng": rng}
     parts["discriminator"] = parts["discriminator"] or found.critic
@@ -88,12 +95,24 @@ def page_trainer(lesson, dataset, seed=1):
     return training.Trainer(lesson, step, {"SEED": seed}, average, **parts)
 
 
+def stage_trainer(page):
+    """Return a Trainer of lesson 10's second stage, which fades in for the first half."""
+    found = page.definitions("train_step", "stage_of", "trainer_of")
+    stage = found.stage_of(8, 2, found.stage_of(4, 2))
+    stage.rng = InFloat64(stage.rng)
+    original = found.train_step
+    found.train_step = lambda stage, batch: original(stage, tf.cast(batch, tf.float64))
+    return found.trainer_of(stage)
+
+
 def data_of(lesson):
     if lesson == "09_srgan":
         return superresolution.crops(48, 4, seed=1)[0]
     batch = SMALL[lesson]["BATCH_SIZE"] * SMALL[lesson].get("N_CRITIC", 1)
     if lesson == "08_stargan":
         return toy.faces(batch)
+    if lesson == "10_pggan":
+        return dataclasses.replace(toy.faces(batch, size=16), with_labels=False)
     return datasets.mnist(batch, seed=1, labels=lesson == "06_cgan")
 
 

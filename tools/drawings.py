@@ -629,6 +629,83 @@ def stargan() -> Axes:
     return axes
 
 
+def smaller(image: np.ndarray, size: int) -> np.ndarray:
+    """Return a drawn face with as many pixels a side, each an average."""
+    k = len(image) // size
+    means = image.reshape(size, k, size, k, 3).mean(axis=(1, 3))
+    return means.round().astype("uint8")
+
+
+def pggan() -> Axes:
+    """Lesson 10: new layers of 16 x 16 are faded in, in G, in C and in the real images."""
+    axes = sheet(500)
+    _grown_generator(axes)
+    _faded_real_images(axes)
+    _grown_critic(axes)
+    return axes
+
+
+def _grown_generator(axes: Axes) -> None:
+    label(axes, (12, 22), "generator", FAKE, 15, "left")
+    numbers(axes, (28, 110), 84, RANDOM[0, :12])
+    label(axes, (28, 166), "z")
+    arrow(axes, (40, 110), (66, 110))
+    for x, name in (112, "layers of\n4 × 4"), (232, "layers of\n8 × 8"):
+        box(axes, (x, 110), (88, 60), name, FAKE)
+    arrow(axes, (157, 110), (187, 110), colour=FAKE)
+    arrow(axes, (277, 98), (300, 98), (300, 60), (338, 60), colour=FAKE)
+    arrow(axes, (277, 122), (300, 122), (300, 152), (338, 152), colour=FAKE)
+    box(axes, (420, 60), (160, 44), "old output, enlarged", PALE)
+    box(axes, (420, 152), (160, 60), "new layers of\n16 × 16", FAKE)
+    arrow(axes, (501, 60), (584, 60), (584, 94), colour=PALE)
+    arrow(axes, (501, 152), (584, 152), (584, 122), colour=FAKE)
+    label(axes, (542, 46), "1 − α", PALE, 13)
+    label(axes, (542, 170), "α", FAKE, 13)
+    label(axes, (584, 107), "+", DARK, 18)
+    arrow(axes, (597, 108), (640, 108), colour=FAKE)
+    fake = smaller(person(hair="Blond_Hair", Bangs=True), 16)
+    picture(axes, (690, 108), 92, fake, FAKE)
+    label(axes, (690, 170), "fake image", FAKE)
+
+
+def _faded_real_images(axes: Axes) -> None:
+    label(axes, (12, 222), "real images", REAL, 15, "left")
+    face = person(hair="Black_Hair")
+    small, large = smaller(face, 8), smaller(face, 16)
+    picture(axes, (250, 262), 92, small, PALE)
+    label(axes, (250, 324), "8 × 8, enlarged", PALE)
+    picture(axes, (420, 262), 92, large, REAL)
+    label(axes, (420, 324), "16 × 16", REAL)
+    label(axes, (158, 262), "(1 − α) ×", PALE, 13)
+    label(axes, (334, 262), "+  α ×", DARK, 13)
+    label(axes, (542, 262), "=", DARK, 18)
+    mixed = (small.repeat(2, 0).repeat(2, 1) // 2 + large // 2).astype("uint8")
+    picture(axes, (690, 262), 92, mixed, REAL)
+    label(axes, (690, 324), "real image", REAL)
+
+
+def _grown_critic(axes: Axes) -> None:
+    label(axes, (12, 362), "critic", JUDGE, 15, "left")
+    for y in (108, 262):
+        arrow(axes, (738, y), (752, y), (752, 420), (738, 420), colour=JUDGE)
+    label(axes, (706, 420), "image", JUDGE)
+    arrow(axes, (676, 412), (656, 412), (656, 372), (586, 372), colour=JUDGE)
+    arrow(axes, (676, 428), (656, 428), (656, 464), (586, 464), colour=JUDGE)
+    box(axes, (504, 372), (160, 44), "made half as large", PALE)
+    box(axes, (504, 464), (160, 60), "new layers of\n16 × 16", JUDGE)
+    arrow(axes, (422, 372), (340, 372), (340, 404), colour=PALE)
+    arrow(axes, (422, 464), (340, 464), (340, 434), colour=JUDGE)
+    label(axes, (380, 358), "1 − α", PALE, 13)
+    label(axes, (380, 482), "α", JUDGE, 13)
+    label(axes, (340, 418), "+", DARK, 18)
+    arrow(axes, (327, 418), (300, 418), colour=JUDGE)
+    for x, name in (254, "layers of\n8 × 8"), (134, "layers of\n4 × 4"):
+        box(axes, (x, 418), (88, 60), name, JUDGE)
+    arrow(axes, (209, 418), (180, 418), colour=JUDGE)
+    arrow(axes, (89, 418), (62, 418), colour=JUDGE)
+    label(axes, (32, 418), "answer", JUDGE)
+
+
 def faces() -> Axes:
     """Lesson 11: arithmetic with the z of faces."""
     axes = sheet(300)
@@ -670,6 +747,7 @@ DRAWINGS = {
     "07": cyclegan,
     "08": stargan,
     "09": srgan,
+    "10": pggan,
     "11": faces,
     "12": features,
 }

@@ -2,6 +2,7 @@
 
 run [LESSON] [PRESET]   run a lesson headless, its progress in this terminal
 refresh [LESSON ...]    run lessons at `long`, from their record, and save the pages' outputs
+                        (or at the preset that a page's metadata call `saved`)
 gallery [LESSON ...]    the same, and save their pictures only
 record FOLDER           make the finished run in FOLDER the record of its lesson
 student LESSON          write a copy of a lesson in which the reader fills in losses and step
@@ -78,7 +79,9 @@ def _from_records(names: tuple[str, ...], **kept: bool) -> int:
     from tools import headless, pages
 
     os.environ["STANDIN"] = "never"  # a page shows real data
-    return max(headless.run(name, "long", **kept) for name in names or pages.lessons())
+    saved = {name: pages.Page(name).facts.get("saved", "long") for name in pages.lessons()}
+    wanted = names or saved
+    return max(headless.run(name, saved.get(name, "long"), **kept) for name in wanted)
 
 
 def record(folder: str) -> int:

@@ -38,6 +38,7 @@ imports the files above, no other topic:
     upscaling        layers that make images larger: lesson 09
     convolution      the last layer of networks that make photographs: 07 and 09
     features         networks trained on ImageNet, to compare photographs in: 07 and 09
+    growing          images of growing size, and how to measure them: lesson 10
     faces            faces with labels, drawn ones, and their judges: lessons 07, 08, 10 and 11
     export           a network as files for other programs: 07 and 09
 """

@@ -1,0 +1,422 @@
+"""Lesson 10: the parts of the paper by hand, fading at both ends, stages, and its measures."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import stats
+from skimage.measure import block_reduce
+from skimage.metrics import structural_similarity
+
+from tests import toy
+from tools import pages
+from utils import device, steps
+from utils.topics import growing
+from utils.topics.faces import drawn
+
+LESSON = "10_pggan"
+SMALL = {4: 8, 8: 6, 16: 4, 32: 4}  # channels
+
+
+@pytest.fixture(scope="module")
+def page():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRESET", "smoke")
+        found = pages.Page(LESSON)
+        found.change("runtime.pick(smoke=few,", f"runtime.pick(smoke={SMALL},")
+        found.set(LATENT_DIM=12, BATCH_SIZE=8)
+        return found.definitions("train_step", "stage_of", "trainer_of", "build_critic")
+
+
+@pytest.fixture
+def stages(page):
+    """A stage of 8 x 8 pixels, and one of 16 x 16 that goes on from it."""
+    first = page.stage_of(8, 2)
+    for network in first.generator, first.critic:  # other than any start
+        for number, variable in enumerate(network.trainable_variables):
+            variable.assign_add(tf.random.stateless_normal(variable.shape, (number, 1), 0.0, 0.1))
+    return first, page.stage_of(16, 2, first)
+
+
+def at(alpha):
+    return tf.fill((1, 1, 1, 1), alpha)
+
+
+def some_z(page, n=4):
+    return tf.random.stateless_normal((n, page.LATENT_DIM), (1, 2))
+
+
+def some_images(size, n=8):
+    return tf.random.stateless_uniform((n, size, size, 3), (3, 4), -1, 1)
+
+
+# Parts of the paper
+
+
+def test_an_equalized_layer_by_hand(page):
+    """Karras et al. 2018, section 4.1: weights N(0, 1), times the factor of He at run time."""
+    x = tf.random.stateless_normal((5, 40), (1, 1))
+    inputs = keras.Input((40,))
+    network = keras.Model(inputs, page.dense(inputs, 3, "d"))
+    kernel = network.get_layer("d").kernel.numpy()
+    network.get_layer("d").bias.assign([0.5, -0.5, 0.0])
+    sums = x.numpy() @ kernel * np.sqrt(2 / 40) + [0.5, -0.5, 0.0]
+    np.testing.assert_allclose(network(x), np.where(sums > 0, sums, 0.2 * sums), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["dense", "convolution"])
+def test_its_output_is_as_large_as_its_input(page, kind):
+    """He et al. 2015, section 2.2: a mean square of 1 stays 1 before a ReLU's loss of half."""
+    x = tf.random.stateless_normal((64, 8, 8, 32) if kind == "convolution" else (4096, 300), (1, 1))
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(x.shape[1:])
+    sizes = (400, 3) if kind == "convolution" else (400,)
+    made = getattr(page, kind)(inputs, *sizes, "x", gain=1.0, activation=None)
+    found = keras.Model(inputs, made)(x).numpy()
+    inner = found[:, 1:-1, 1:-1] if kind == "convolution" else found  # no padding
+    assert np.mean(inner**2) == pytest.approx(1.0, rel=0.03)
+    assert np.std(keras.Model(inputs, made).get_layer("x").kernel) == pytest.approx(1, rel=0.02)
+
+
+def test_the_table_of_relative_steps():
+    text = next(t for t in pages.Page(LESSON).texts if "change in one step of Adam" in t)
+    for n in 3, 576, 1024:
+        he = np.sqrt(2 / n)
+        assert f"|{n:,}|{he:.3f}|{1e-3 / he:.1%}".replace("%", " %") in text
+
+
+def test_all_layers_begin_differently(page):
+    """A Keras initializer that is used twice would give the same numbers twice."""
+    stage = page.stage_of(16, 2)
+    for network in stage.generator, stage.critic:
+        kernels = [layer.kernel.numpy() for layer in network.layers if layer.weights]
+        starts = [tuple(kernel.ravel()[:4]) for kernel in kernels]
+        assert len(set(starts)) == len(starts)
+
+
+def test_pixel_normalization_by_hand(page):
+    a = np.random.default_rng(0).normal(3, 2, (2, 4, 4, 5)).astype("float32")
+    expected = a / np.sqrt(np.mean(a**2, axis=-1, keepdims=True))
+    np.testing.assert_allclose(page.PixelNorm()(a), expected, rtol=1e-5)
+
+
+def test_the_deviation_of_a_batch_of_equal_images_is_0(page):
+    x = np.repeat(np.random.default_rng(0).normal(size=(1, 4, 4, 3)), 8, axis=0).astype("float32")
+    found = page.MinibatchDeviation()(x)
+    np.testing.assert_array_equal(found[..., :3], x)
+    np.testing.assert_allclose(found[..., 3], 0, atol=2e-4)  # the root of the 1e-8 in it
+
+
+def test_the_deviation_is_that_of_four_neighbours(page):
+    """So that several devices, which get neighbours, compute what one does."""
+    x = np.random.default_rng(1).normal(size=(8, 4, 4, 3)).astype("float32")
+    x[4:] *= 3
+    found = page.MinibatchDeviation()(x)[..., 3].numpy()
+    for group in np.arange(4), np.arange(4, 8):
+        np.testing.assert_allclose(found[group], x[group].std(axis=0).mean(), rtol=1e-4)
+
+
+def test_the_critics_loss_by_hand(page):
+    """Karras et al. 2018, appendix A.1."""
+    real, fake = np.random.default_rng(2).normal(0, 3, (2, 8, 1)).astype("float32")
+    expected = fake.mean() - real.mean() + 10 * 0.25 + 1e-3 * np.mean(real**2)
+    assert float(page.critic_loss(real, fake, 0.25)) == pytest.approx(expected, rel=1e-5)
+    assert float(page.generator_loss(fake)) == pytest.approx(-fake.mean(), abs=1e-6)
+
+
+def test_the_images_have_no_activation_and_the_answer_none(page, stages):
+    _, stage = stages
+    assert stage.generator.get_layer("rgb_16").activation is keras.activations.linear
+    assert stage.critic.get_layer("answer").activation is keras.activations.linear
+
+
+@pytest.mark.parametrize("gpus", [[], ["one"]], ids=["CPU", "GPU"])
+def test_the_penalty_has_the_same_slope_in_bfloat16(page, stages, gpus, monkeypatch):
+    """Through the minibatch deviation and the fade, too. On a CPU without units nothing changes."""
+    _, stage = stages
+    kernels = [v for v in stage.critic.trainable_variables if "kernel" in v.path]
+    places = tf.fill((8, 1, 1, 1), 0.5)
+
+    @tf.function
+    def slopes():
+        def critic(image, training):
+            return stage.critic([image, at(0.5)], training=training)
+
+        with tf.GradientTape() as tape:
+            loss = steps.gradient_penalty(critic, some_images(16), 0.1 * some_images(16), places)
+        return tape.gradient(loss, kernels)
+
+    expected = np.concatenate([np.ravel(g) for g in slopes()])
+    monkeypatch.setattr(device, "GPUS", gpus)
+    with device.precision("bfloat16", [stage.critic]):
+        found = tf.function(slopes.python_function)()
+    found = np.concatenate([np.ravel(g) for g in found])
+    assert np.linalg.norm(found - expected) / np.linalg.norm(expected) < 0.05
+
+
+# Fading
+
+
+def test_at_0_the_larger_networks_are_the_smaller_ones(page, stages):
+    small, large = stages
+    expected = growing.resized(small.generator([some_z(page), at(1.0)]), 16)
+    found = large.generator([some_z(page), at(0.0)])
+    np.testing.assert_array_equal(found, expected)
+    images = some_images(16)
+    expected = small.critic([growing.resized(images, 8), at(1.0)])
+    np.testing.assert_allclose(large.critic([images, at(0.0)]), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_at_1_nothing_of_the_old_output_is_left(page, stages):
+    _, large = stages
+    before = large.generator([some_z(page), at(1.0)]).numpy()
+    answers = large.critic([some_images(16), at(1.0)]).numpy()
+    for network in large.generator, large.critic:
+        old = network.get_layer("rgb_8")
+        old.kernel.assign(100 * old.kernel)
+    np.testing.assert_array_equal(large.generator([some_z(page), at(1.0)]), before)
+    np.testing.assert_array_equal(large.critic([some_images(16), at(1.0)]), answers)
+    assert np.abs(large.generator([some_z(page), at(0.5)]) - before).max() > 1
+
+
+def test_real_images_are_faded_in_as_well(page):
+    real = some_images(32)
+    means = block_reduce(real.numpy(), (1, 2, 2, 1), np.mean)
+    smaller = block_reduce(means, (1, 2, 2, 1), np.mean)
+    blurred = np.kron(smaller, np.ones((1, 2, 2, 1)))
+    for alpha in 0.0, 0.3, 1.0:
+        found = page.faded(real, 16, at(alpha))
+        np.testing.assert_allclose(found, (1 - alpha) * blurred + alpha * means, atol=1e-6)
+    np.testing.assert_array_equal(page.faded(real, 16, at(1.0)), growing.resized(real, 16))
+
+
+def test_alpha_rises_in_the_first_half_of_a_stage(page, stages):
+    small, large = stages
+    assert large.fade_steps == page.STEPS_PER_ROUND  # of two rounds
+    found = [page.fading(large, step).numpy().item() for step in range(5)]
+    assert found == [0.0, 0.5, 1.0, 1.0, 1.0]
+    assert page.fading(small, 0).shape == (1, 1, 1, 1)
+    assert page.fading(small, 0).numpy().item() == 1.0  # the first stage fades nothing
+
+
+# Stages
+
+
+def test_a_stage_takes_all_weights_of_the_one_before(stages):
+    small, large = stages
+    for old, new in (small.generator, large.generator), (small.critic, large.critic):
+        # The colours of two sizes before are needed no more.
+        known = [layer for layer in old.layers if layer.weights and layer.name != "rgb_4"]
+        assert len(known) > 3
+        for layer in known:
+            pairs = zip(layer.variables, new.get_layer(layer.name).variables, strict=True)
+            for before, after in pairs:
+                np.testing.assert_array_equal(before, after)
+    fresh = {layer.name for layer in large.generator.layers if layer.weights}
+    fresh -= {layer.name for layer in small.generator.layers}
+    assert fresh == {"16_1", "16_2", "rgb_16"}
+
+
+def test_adam_starts_anew(page, stages):
+    small, _ = stages
+    page.train_step(small, some_images(16))
+    assert int(small.g_optimizer.iterations) == 1
+    later = page.stage_of(16, 2, small)
+    for optimizer in later.g_optimizer, later.d_optimizer:
+        assert int(optimizer.iterations) == 0
+        moments = [v for v in optimizer.variables if "momentum" in v.path or "velocity" in v.path]
+        assert moments
+        assert not any(np.any(v) for v in moments)
+
+
+def test_layers_of_another_size_are_refused(page):
+    old, new = (
+        keras.Sequential([keras.Input((n,)), keras.layers.Dense(2, name="d")]) for n in (3, 4)
+    )
+    with pytest.raises(
+        ValueError, match=r"d has weights of \[\(3, 2\), \(2,\)\] in the old network"
+    ):
+        growing.copy_weights(old, new)
+
+
+def test_each_update_moves_its_own_network(page, stages):
+    _, stage = stages
+    alpha = at(0.5)
+    for update, moved, other in (
+        (lambda: page.update_critic(stage, some_images(16), alpha), stage.critic, stage.generator),
+        (lambda: page.update_generator(stage, alpha), stage.generator, stage.critic),
+    ):
+        before = [v.numpy() for v in moved.trainable_variables]
+        kept = [v.numpy() for v in other.trainable_variables]
+        update()
+        changed = [np.any(a != b) for a, b in zip(before, moved.trainable_variables, strict=True)]
+        assert sum(changed) >= len(changed) - 1  # the last bias of the critic cancels
+        for a, b in zip(kept, other.trainable_variables, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_the_step_fades_networks_and_real_images_alike(page, stages, monkeypatch):
+    _, stage = stages
+    seen = []
+    original = steps.gradient_penalty
+
+    def noted(critic, real, fake, places):
+        seen.append((np.asarray(real), np.asarray(fake), np.asarray(places)))
+        return original(critic, real, fake, places)
+
+    monkeypatch.setattr(page.steps, "gradient_penalty", noted)
+    batch = some_images(32)
+    for alpha in 0.0, 0.5, 1.0, 1.0:
+        page.train_step(stage, batch)
+        real, fake, places = seen[-1]
+        np.testing.assert_allclose(real, page.faded(batch, 16, at(alpha)), atol=1e-6)
+        assert fake.shape == real.shape
+        assert places.shape == (page.BATCH_SIZE, 1, 1, 1)  # trap 5: one for each image
+        is_blocky = np.allclose(fake, growing.resized(growing.resized(fake, 8), 16), atol=1e-5)
+        assert is_blocky == (alpha == 0.0)
+
+
+def test_a_killed_stage_resumes_in_the_midst_of_its_fade(page):
+    """Two rounds in one run, or in two, of which the first ends while alpha is a half."""
+    data = dataclasses.replace(toy.faces(page.BATCH_SIZE, size=16), with_labels=False)
+
+    def run(name, *rounds):
+        for number in rounds:
+            stage = page.stage_of(16, 2, page.stage_of(8, 2))
+            trainer = page.trainer_of(stage)
+            trainer.lesson = name
+            trainer.fit(data, number, 1, lambda: np.zeros((1, 16, 16, 3), "float32"))
+        return trainer.state.values()
+
+    straight, resumed = run("straight", 2), run("halves", 1, 2)
+    assert straight.keys() == resumed.keys()
+    for name, value in straight.items():
+        np.testing.assert_array_equal(value, resumed[name], err_msg=name)
+
+
+# Images of another size, and histories
+
+
+def test_images_become_smaller_by_averages_and_larger_by_repeats():
+    images = some_images(16)
+    small = block_reduce(images.numpy(), (1, 4, 4, 1), np.mean)
+    np.testing.assert_allclose(growing.resized(images, 4), small, atol=1e-6)
+    np.testing.assert_array_equal(growing.resized(small, 8), np.kron(small, np.ones((1, 2, 2, 1))))
+    np.testing.assert_array_equal(growing.resized(images, 16), images)
+
+
+@pytest.mark.parametrize("shape", [(1, 12, 12, 3), (1, 16, 12, 3)])
+def test_sizes_that_do_not_fit_are_refused(shape):
+    with pytest.raises(ValueError, match="must be square, and one size a multiple of the other"):
+        growing.resized(tf.zeros(shape), 8)
+
+
+def test_histories_of_stages_go_on():
+    first = [{"step": 2, "seconds": 1.5, "score": 3.0}, {"step": 4, "seconds": 3.0}]
+    second = [{"step": 2, "seconds": 2.0, "round": 1}]
+    found = growing.joined([first, second, second])
+    assert [row["step"] for row in found] == [2, 4, 6, 8]
+    assert [row["seconds"] for row in found] == [1.5, 3.0, 5.0, 7.0]
+    assert found[0]["score"] == 3.0
+    assert second == [{"step": 2, "seconds": 2.0, "round": 1}]
+
+
+# Measures
+
+
+def test_a_pyramid_keeps_the_image():
+    """Each level is what the smaller image lacks, so their sum is the image (Burt, Adelson)."""
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype="uint8")
+    levels = list(growing.pyramid(images))
+    assert [level.shape[1] for level in levels] == [64, 32, 16]
+    whole = levels[-1]
+    for level in levels[-2::-1]:
+        whole = level + growing._enlarged(whole)
+    np.testing.assert_allclose(whole, images, atol=1e-2)
+
+
+def test_a_uniform_image_has_no_details():
+    """The weights of blurring and enlarging sum to 1, at the edges too."""
+    fine, middle, rough = growing.pyramid(np.full((1, 64, 64, 1), 70, "uint8"))
+    np.testing.assert_allclose(fine, 0, atol=1e-3)
+    np.testing.assert_allclose(middle, 0, atol=1e-3)
+    np.testing.assert_allclose(rough, 70, atol=1e-3)
+
+
+def test_patches_are_pieces_of_their_image_and_normalised():
+    level = np.arange(2 * 16 * 16 * 2, dtype="float32").reshape(2, 16, 16, 2)
+    found = growing.patches(level, seed=0).reshape(2, growing.PATCHES, 7, 7, 2)
+    for channel in range(2):
+        assert found[..., channel].mean() == pytest.approx(0, abs=1e-5)
+        assert found[..., channel].std() == pytest.approx(1, rel=1e-5)
+    right = np.diff(found, axis=3)
+    assert np.ptp(right) < 1e-4  # neighbours stay neighbours
+    assert found[0].max() < found[1].min()  # and the first image's pieces are its own
+
+
+def test_the_sliced_distance_against_another_implementation(monkeypatch):
+    """SciPy's Wasserstein distance, direction by direction."""
+    monkeypatch.setattr(growing, "DIRECTIONS", 32)
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(0, 0.3, (4, 16, 16, 3)), np.tanh(rng.normal(0, 1, (4, 16, 16, 3)))
+    a = np.clip(a, -1, 1)
+    found = growing.swd(a, b, seed=5)
+    assert list(found) == [16]
+    sets = [growing.patches(next(growing.pyramid(x)), 5) for x in (a, b)]
+    directions = np.random.default_rng(6).normal(size=(147, 32)).astype("float32")
+    directions /= np.linalg.norm(directions, axis=0)
+    each = [stats.wasserstein_distance(*(x @ d for x in sets)) for d in directions.T]
+    assert found[16] == pytest.approx(1000 * np.mean(each), rel=1e-4)
+    assert growing.swd(a, a) == {16: 0.0}
+
+
+def test_blurred_faces_differ_in_fine_details_only():
+    faces, *_ = drawn.load("validation", 64)
+    sharp, again = faces[:50], faces[50:]
+    small = sharp.reshape(-1, 32, 2, 32, 2, 3).mean(axis=(2, 4))
+    blurred = np.kron(small, np.ones((1, 2, 2, 1))).round().astype("uint8")
+    changed, floor = growing.swd(blurred, sharp), growing.swd(again, sharp)
+    assert changed[64] > 5 * changed[16]
+    assert changed[16] < floor[16]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        ((2, 16, 16, 3), (3, 16, 16, 3), "of one shape"),
+        ((2, 48, 48, 3), (2, 48, 48, 3), r"16, 32, 64, ... pixels, not \(48, 48\)"),
+        ((2, 8, 8, 3), (2, 8, 8, 3), r"16, 32, 64, ... pixels, not \(8, 8\)"),
+    ],
+)
+def test_wrong_sets_are_refused(a, b, message):
+    with pytest.raises(ValueError, match=message):
+        growing.swd(np.zeros(a), np.zeros(b))
+
+
+def test_ms_ssim_of_one_scale_is_ssim():
+    """Against scikit-image, with the window of Wang et al. 2004."""
+    images = np.random.default_rng(4).integers(0, 256, (2, 16, 16, 3), dtype="uint8")
+    window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    expected = structural_similarity(*images, channel_axis=2, data_range=255, **window)
+    assert growing.ms_ssim(images, pairs=4) == pytest.approx(expected, abs=1e-4)
+
+
+def test_ms_ssim_is_1_where_all_images_are_the_same():
+    same = np.repeat(toy.faces(4, size=64).images[:1], 3, axis=0)
+    assert growing.ms_ssim(same, pairs=10) == pytest.approx(1.0, abs=1e-5)
+    assert growing.ms_ssim(toy.faces(4, size=64).images, pairs=50) < 0.5
+    with pytest.raises(ValueError, match="two images of 11 pixels or more, not 1 of 64"):
+        growing.ms_ssim(same[:1])
+
+
+def test_samples_stand_beside_real_images():
+    images = np.random.default_rng(5).integers(0, 256, (9, 16, 16, 3), dtype="uint8")
+    found = growing.compared(images[:3], images[3:])
+    assert set(found) == {"SWD, level of 16 x 16", "MS-SSIM of pairs"}
+    made, floor = found["SWD, level of 16 x 16"]
+    assert made == growing.swd(images[:3], images[3:6])[16]
+    assert floor == growing.swd(images[6:], images[3:6])[16]
+    with pytest.raises(ValueError, match="3 samples are compared with 6 real images, not 5"):
+        growing.compared(images[:3], images[4:])
