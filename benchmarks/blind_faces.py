@@ -1,13 +1,15 @@
 """Sheets for a blind look at generated faces, made once, with a fixed seed.
 
-    python -m benchmarks.blind_faces LESSON ROUND FOLDER
+    python -m benchmarks.blind_faces 11_faces ROUND FOLDER
+    python -m benchmarks.blind_faces 10_pggan SIZE FOLDER
     python -m benchmarks.blind_faces count FOLDER ANSWERS
 
-Mixes the 64 samples of a lesson's page (11_faces), 32 real test faces and 16 samples of an early
-round (a snapshot that the record keeps), all at fixed z or places and at the same size, and writes
-them as numbered sheets, with their key beside them. Somebody who has not seen the page says of each
-number whether it passes, that is, is taken at first sight for a photograph of a face. ANSWERS is a
-file with the numbers that pass. Then `count` says how many of each kind did.
+Mixes the 64 samples of a lesson's page, 32 real test faces and 16 earlier samples, all at fixed z
+or places and at the same size, and writes them as numbered sheets, with their key beside them. The
+earlier ones are of a round whose snapshot the record keeps, or of the stage of a size. Somebody who
+has not seen the page says of each number whether it passes, that is, is taken at first sight for a
+photograph of a face. ANSWERS is a file with the numbers that pass. Then `count` says how many of
+each kind did.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -33,6 +36,20 @@ SEED = 11
 
 def faces(lesson: str, early: int) -> dict[str, np.ndarray]:
     """Return uint8 faces by kind; the page opens its record and trains nothing."""
+    names, samples, before = (_grown if lesson == "10_pggan" else _best)(lesson, early)
+    real = names["test"].images[1000 : 1000 + KINDS["real"]]
+    return {"samples": images.to_uint8(samples), "real": real, "early": images.to_uint8(before)}
+
+
+def _grown(lesson: str, size: int) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """Return the page's names, its samples, and samples of an earlier stage."""
+    names = pages.Page(lesson).execute({}, until=("samples = stages[-1].drawn(shown_z",), show=())
+    (stage,) = [stage for stage in names["stages"] if stage.size == size]
+    return names, names["samples"], stage.drawn(names["shown_z"][: KINDS["early"]])
+
+
+def _best(lesson: str, early: int) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """Return the page's names, its samples, and samples of an early round."""
     names = pages.Page(lesson).execute({}, until=("samples = best(z",), show=())
     z = names["z"]
     network = names["best"]
@@ -41,9 +58,7 @@ def faces(lesson: str, early: int) -> dict[str, np.ndarray]:
     with np.load(file, allow_pickle=False) as kept:
         keys = sorted(key for key in kept.files if key.startswith("averaged_generator"))
         network.set_weights([kept[key].astype("float32") for key in keys])
-    before = in_batches(network, z[: KINDS["early"]])
-    real = names["test"].images[1000 : 1000 + KINDS["real"]]
-    return {"samples": images.to_uint8(samples), "real": real, "early": images.to_uint8(before)}
+    return names, samples, in_batches(network, z[: KINDS["early"]])
 
 
 def write(lesson: str, early: int, folder: Path) -> None:

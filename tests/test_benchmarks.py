@@ -9,7 +9,15 @@ import tensorflow as tf
 from keras import Sequential, activations, layers
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from benchmarks import precision, readable_loss, seeds, speedrun, timing, which_networks
+from benchmarks import (
+    growing_parts,
+    precision,
+    readable_loss,
+    seeds,
+    speedrun,
+    timing,
+    which_networks,
+)
 from tests import toy
 from tools import pages
 from utils import callbacks, device
@@ -273,6 +281,27 @@ def test_a_benchmark_that_is_imported_leaves_the_environment_as_it_is(path):
         is_definition = isinstance(node, ast.FunctionDef | ast.ClassDef)
         is_main = isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
         assert is_definition or is_main or "os.environ" not in ast.unparse(node)
+
+
+def test_a_stage_begins_at_the_seconds_at_which_the_one_before_ended():
+    curve = [{"size": 4, "step": 10}, {"size": 4, "step": 20}, {"size": 8, "step": 10}]
+    found = growing_parts.timed(curve, {4: (0.5, 3.0), 8: (2.0, 4.0)})
+    assert found == [8.0, 13.0, 13.0 + 4.0 + 20.0]
+
+
+@pytest.mark.parametrize("name", growing_parts.ARMS)
+def test_an_arm_of_growing_differs_in_what_its_name_says(name):
+    """Pages of all arms are made before one is trained for hours."""
+    page = growing_parts.page_of(name)
+    rounds, seed = growing_parts.ARMS[name]
+    found = page.definitions("ROUNDS", "SEED", "build_critic", "faded", "PixelNorm")
+    assert vars(found)["ROUNDS"] == rounds
+    assert vars(found)["SEED"] == seed
+    kinds = {type(layer).__name__ for layer in found.build_critic(8).layers}
+    assert ("MinibatchDeviation" in kinds) == (name != "without minibatch deviation")
+    x = np.random.default_rng(0).normal(0, 3, (1, 8, 8, 3)).astype("float32")
+    assert np.allclose(found.PixelNorm()(x), x) == (name == "without pixel normalization")
+    assert np.allclose(found.faded(x, 8, 0.0), x) == (name == "real images not faded")
 
 
 def test_texts_at_which_benchmarks_stop_a_page_stand_in_it():

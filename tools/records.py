@@ -37,6 +37,7 @@ BOUND = ("CelebA",)  # data whose terms bind the weights, too
 TRAININGS = {  # of the pages that have several
     "01_gan": ("01_gan", "01_gan_collapse"),
     "09_srgan": ("09_srresnet", "09_srgan"),
+    "10_pggan": tuple(f"10_pggan_{size}" for size in (4, 8, 16, 32, 64)),
 }
 
 

@@ -124,7 +124,8 @@ def celeba(
         lambda: files.load(part, split, image_size),
         lambda: drawn.load(split, image_size, part),
     )
-    print(f"Data: {name}, {len(images):,} faces ({part}, {split})")
+    of = part if part == "test128" else f"{part}, {split}"  # it has no other split
+    print(f"Data: {name}, {len(images):,} faces ({of})")
     if not is_standin:
         print(files.TERMS)
     return FaceData(
