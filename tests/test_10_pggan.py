@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import imageio.v3 as iio
 import keras
 import numpy as np
 import pytest
@@ -321,6 +322,16 @@ def test_histories_of_stages_go_on():
     assert [row["seconds"] for row in found] == [1.5, 3.0, 5.0, 7.0]
     assert found[0]["score"] == 3.0
     assert second == [{"step": 2, "seconds": 2.0, "round": 1}]
+
+
+def test_frames_are_enlarged_by_whole_factors(tmp_path):
+    small, large = np.arange(60, dtype="uint8").reshape(2, 10, 3), np.zeros((4, 30), "uint8")
+    files = tmp_path / "small.png", tmp_path / "large.png"
+    for file, picture in zip(files, (small, large), strict=True):
+        iio.imwrite(file, picture)
+    found = growing.enlarged(files, width=25)
+    np.testing.assert_array_equal(found[0], np.kron(small, np.ones((2, 2, 1), "uint8")))
+    np.testing.assert_array_equal(found[1], large)
 
 
 # Measures

@@ -145,7 +145,7 @@ TABLE = (
     ),
     Widget(
         lesson="05_wgan_gp",
-        after="Grey lines join places with the same answer of the network.",
+        after="Grey lines join places with the same answer.",
         name="plane",
         title="Play the game with a critic",
         text="A critic and a generator train here, in your browser. Draw points of your own, "

@@ -3,6 +3,7 @@
 resized       images of another size
 copy_weights  from a network to a larger one
 joined        the histories of stages
+enlarged      frames, to see single pixels
 swd           sliced Wasserstein distance, by level of a Laplacian pyramid
 ms_ssim       structural similarity of pairs, which is high where all images look alike
 """
@@ -10,7 +11,9 @@ ms_ssim       structural similarity of pairs, which is high where all images loo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import imageio.v3 as iio
 import keras
 import numpy as np
 import tensorflow as tf
@@ -80,6 +83,18 @@ def joined(histories: Sequence[panel.History]) -> panel.History:
         counted = ({k: row[k] + last[k] for k in ("step", "seconds")} for row in history)
         rows += [row | sums for row, sums in zip(history, counted, strict=True)]
     return rows
+
+
+def enlarged(frames: Sequence[Path], width: int = 520) -> list[np.ndarray]:
+    """Return frames in which each pixel is drawn as a square, as large as the width allows.
+
+    Args:
+        frames: image files, all equally wide.
+        width: of the result, at most, in pixels; wider frames stay as they are.
+    """
+    pictures = [iio.imread(frame) for frame in frames]
+    factors = [max(1, width // picture.shape[1]) for picture in pictures]
+    return [x.repeat(k, axis=0).repeat(k, axis=1) for x, k in zip(pictures, factors, strict=True)]
 
 
 # Measures
