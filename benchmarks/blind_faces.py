@@ -44,8 +44,10 @@ def faces(lesson: str, early: int) -> dict[str, np.ndarray]:
 def _grown(lesson: str, size: int) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     """Return the page's names, its samples, and samples of an earlier stage."""
     names = pages.Page(lesson).execute({}, until=("samples = stages[-1].drawn(shown_z",), show=())
-    (stage,) = [stage for stage in names["stages"] if stage.size == size]
-    return names, names["samples"], stage.drawn(names["shown_z"][: KINDS["early"]])
+    stages = {stage.size: stage for stage in names["stages"]}
+    if size not in stages:
+        raise ValueError(f"No stage has the size {size}. Take one of {list(stages)}.")
+    return names, names["samples"], stages[size].drawn(names["shown_z"][: KINDS["early"]])
 
 
 def _best(lesson: str, early: int) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:

@@ -2,14 +2,15 @@
 
     python -m benchmarks.growing_parts [NUMBER ...]
 
-The arms were listed before the first was trained. Each is the page at `long`, up to 32 x 32 pixels,
-and all have its numbers, without any search: some 40 minutes on a CPU core. The training without
-growing has the networks of 32 x 32 from its first step on, and as many steps as take the same time.
-It can be stopped, and goes on when it is run again. With numbers (0 to 8), only these arms are
-trained. Without, steps are timed in turns (a few minutes, on a quiet machine), and a table and two
-pictures are made: outputs/gallery/10_growing.png and 10_parts.jpg.
+The arms were listed before the first was trained. Each is the page at `long`, up to 32 x 32 pixels:
+some 40 minutes on a CPU core. The training without growing has the networks of 32 x 32 from its
+first step on, and as many steps as take the same time. The page's learning rate was chosen between
+two (1e-3 and 3e-3) in trials with growing, so the training without it has these two as well.
 
-Seconds of a curve are its updates times the median of such a step, plus what compiling took.
+It can be stopped, and goes on when it is run again. With numbers (0 to 10), only these arms are
+trained. Without, steps are timed in turns (a few minutes, on a quiet machine), and a table and two
+pictures are made: outputs/gallery/10_growing.png and 10_parts.jpg. Seconds of a curve are its
+updates times the median of such a step, plus what compiling took.
 """
 
 from __future__ import annotations
@@ -42,9 +43,11 @@ CHANGES = {  # of the page's code: what stands there, and instead
     "without minibatch deviation": ("MinibatchDeviation()(x), CHANNELS", "x, CHANNELS"),
     "real images not faded": ("old = resized(resized(new, size // 2), size)", "return new"),
 }
+RATES = {f"not growing, rate {rate:g}": rate for rate in (1e-3, 3e-3)}
 ARMS: dict[str, tuple[dict[int, int], int]] = {
     **{f"growing, seed {seed}": (GROWING, seed) for seed in SEEDS},
     **{f"not growing, seed {seed}": (AT_ONCE, seed) for seed in SEEDS},
+    **dict.fromkeys(RATES, (AT_ONCE, 1)),
     **dict.fromkeys(CHANGES, (GROWING, 1)),
 }
 
@@ -55,6 +58,8 @@ def page_of(name: str) -> pages.Page:
     page = pages.Page("10_pggan")
     page.set(ROUNDS=rounds, SEED=seed)
     page.change('"score_every": 2', '"score_every": 1')
+    if name in RATES:
+        page.set(LEARNING_RATE=RATES[name])
     if name in CHANGES:
         page.change(*CHANGES[name])
     return page
@@ -76,7 +81,9 @@ def times() -> dict[int, tuple[float, float]]:
     """Return the median seconds of a step and those of compiling, by the size of its images."""
     found = page_of("growing, seed 1").definitions("train_step", "stage_of")
     batch = tf.random.stateless_uniform((found.BATCH_SIZE, 32, 32, 3), (1, 1), -1, 1)
-    before, updates, compiling = None, {}, {}
+    before = None
+    updates = {}
+    compiling = {}
     for size, rounds in GROWING.items():
         before = found.stage_of(size, rounds, before)
         updates[size] = _compiled(found.train_step, before)
@@ -99,7 +106,8 @@ def _compiled(train_step: Callable, stage: Any) -> Callable:
 
 def timed(curve: list[dict[str, Any]], of: dict[int, tuple[float, float]]) -> list[float]:
     """Return the seconds at which each row of a curve was reached."""
-    done, reached = 0.0, []
+    done = 0.0
+    reached: list[float] = []
     for size in dict.fromkeys(row["size"] for row in curve):
         step, compiling = of[size]
         rows = [row for row in curve if row["size"] == size]
@@ -112,7 +120,7 @@ def draw(found: dict[str, Any], of: dict[int, tuple[float, float]]) -> None:
     """Draw the curves of growing and not growing, and the samples of all arms."""
     figure, axes = plt.subplots(figsize=(7.2, 3.6))
     for name, arm in found.items():
-        if name in CHANGES:
+        if name in CHANGES or name in RATES:
             continue
         colour = "#d95f02" if name.startswith("growing") else "#1f77b4"
         label = name.removesuffix(", seed 1") if name.endswith("1") else None

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy import stats
+from scipy import ndimage, stats
 from skimage.measure import block_reduce
 from skimage.metrics import structural_similarity
 
@@ -88,6 +88,38 @@ def test_the_table_of_relative_steps():
         assert f"|{n:,}|{he:.3f}|{1e-3 / he:.1%}".replace("%", " %") in text
 
 
+def test_each_layer_has_the_gain_of_the_paper(page):
+    """Of all layers, in their order: g / sqrt(n)."""
+    g = np.sqrt(2)
+    c4, c8 = SMALL[4], SMALL[8]
+    expected = {
+        page.build_generator: [
+            g / 4 / np.sqrt(page.LATENT_DIM),  # dense
+            *[g / np.sqrt(9 * n) for n in (c4, c4, c8)],
+            1 / np.sqrt(c4),  # colours of 4 x 4, and of 8 x 8
+            1 / np.sqrt(c8),
+        ],
+        page.build_critic: [
+            g / np.sqrt(3),
+            g / np.sqrt(3),
+            *[g / np.sqrt(9 * n) for n in (c8, c8, c4 + 1)],
+            g / np.sqrt(16 * c4),
+            1 / np.sqrt(c4),  # the answer
+        ],
+    }
+    for build, scales in expected.items():
+        found = [x.scale for x in build(8).layers if isinstance(x, keras.layers.Rescaling)]
+        np.testing.assert_allclose(sorted(found), sorted(scales), rtol=1e-6)
+
+
+def test_z_lies_on_a_sphere(page, stages):
+    """Karras et al. 2018, table 2: so its length does not matter."""
+    small, _ = stages
+    z = some_z(page)
+    expected = small.generator([z, at(1.0)])
+    np.testing.assert_allclose(small.generator([5.0 * z, at(1.0)]), expected, rtol=1e-3, atol=1e-3)
+
+
 def test_all_layers_begin_differently(page):
     """A Keras initializer that is used twice would give the same numbers twice."""
     stage = page.stage_of(16, 2)
@@ -117,6 +149,16 @@ def test_the_deviation_is_that_of_four_neighbours(page):
     found = page.MinibatchDeviation()(x)[..., 3].numpy()
     for group in np.arange(4), np.arange(4, 8):
         np.testing.assert_allclose(found[group], x[group].std(axis=0).mean(), rtol=1e-4)
+
+
+def test_a_batch_that_gives_no_groups_is_refused_by_the_step(page, stages):
+    _, stage = stages
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "BATCH_SIZE", 6)
+        with pytest.raises(
+            ValueError, match=r"A batch of 6 images .* groups of 4: take a BATCH_SIZE"
+        ):
+            page.train_step(stage, some_images(32, 6))
 
 
 def test_the_critics_loss_by_hand(page):
@@ -252,10 +294,40 @@ def test_each_update_moves_its_own_network(page, stages):
         before = [v.numpy() for v in moved.trainable_variables]
         kept = [v.numpy() for v in other.trainable_variables]
         update()
-        changed = [np.any(a != b) for a, b in zip(before, moved.trainable_variables, strict=True)]
-        assert sum(changed) >= len(changed) - 1  # the last bias of the critic cancels
+        for a, b in zip(before, moved.trainable_variables, strict=True):
+            assert np.any(a != b), b.path
         for a, b in zip(kept, other.trainable_variables, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_at_alpha_0_the_new_layers_learn_nothing(page, stages):
+    """Their share is 0, so are their gradients: in both networks."""
+    _, stage = stages
+    new = "16_1", "16_2", "rgb_16"
+    layers = [x for net in (stage.generator, stage.critic) for x in net.layers if x.weights]
+    before = {id(x): [v.numpy() for v in x.variables] for x in layers}
+    page.train_step(stage, some_images(32))
+    for layer in layers:
+        same = [np.array_equal(*x) for x in zip(before[id(layer)], layer.variables, strict=True)]
+        assert all(same) if layer.name in new else not any(same), layer.name
+
+
+def test_both_updates_see_the_same_alpha(page, stages, monkeypatch):
+    _, stage = stages
+    seen = []
+    for name in "generator", "critic":
+        network = getattr(stage, name)
+
+        def spy(inputs, training, network=network):
+            seen.append(float(np.ravel(inputs[1])[0]))
+            return network(inputs, training=training)
+
+        spy.trainable_variables = network.trainable_variables
+        monkeypatch.setattr(stage, name, spy)
+    page.update_critic(stage, some_images(16), at(0.3))
+    page.update_generator(stage, at(0.3))
+    assert len(seen) == 6  # G; D of real, fake, between; G, D
+    np.testing.assert_allclose(seen, 0.3, rtol=1e-6)
 
 
 def test_the_step_fades_networks_and_real_images_alike(page, stages, monkeypatch):
@@ -274,7 +346,10 @@ def test_the_step_fades_networks_and_real_images_alike(page, stages, monkeypatch
         real, fake, places = seen[-1]
         np.testing.assert_allclose(real, page.faded(batch, 16, at(alpha)), atol=1e-6)
         assert fake.shape == real.shape
-        assert places.shape == (page.BATCH_SIZE, 1, 1, 1)  # trap 5: one for each image
+        assert places.shape == (page.BATCH_SIZE, 1, 1, 1)  # trap 5: one for each image,
+        assert len(np.unique(places)) == page.BATCH_SIZE
+        assert places.min() >= 0  # and between the two
+        assert places.max() <= 1
         is_blocky = np.allclose(fake, growing.resized(growing.resized(fake, 8), 16), atol=1e-5)
         assert is_blocky == (alpha == 0.0)
 
@@ -297,7 +372,52 @@ def test_a_killed_stage_resumes_in_the_midst_of_its_fade(page):
         np.testing.assert_array_equal(value, resumed[name], err_msg=name)
 
 
+def test_a_finished_stage_that_is_opened_again_draws_with_alpha_1(page, monkeypatch):
+    """A record keeps networks only: no optimizer counts the steps."""
+    stage = page.stage_of(16, 2, page.stage_of(8, 2))
+
+    class Opened:
+        history = ({}, {})  # of two rounds
+
+        def __init__(self, stage):
+            self.averaged = {"generator": stage.generator}
+
+        def fit(self, dataset, rounds, steps, sample, score, **plan):
+            assert sample().dtype == np.uint8
+
+    monkeypatch.setattr(page, "trainer_of", Opened)
+    vars(page).update(dataset=None, shown_z=some_z(page, 16), IMAGE_SIZE=16)
+    page.train(stage, 2)
+    assert int(stage.g_optimizer.iterations) == 0
+    z = some_z(page)
+    expected = np.clip(stage.generator([z, at(1.0)]), -1, 1)
+    np.testing.assert_allclose(stage.drawn(z), expected, atol=1e-5)
+    assert np.abs(np.clip(stage.generator([z, at(0.0)]), -1, 1) - expected).max() > 0.1
+
+
 # Images of another size, and histories
+
+
+def test_stages_double_the_size():
+    channels = dict.fromkeys((4, 8, 16, 32), 2)
+    assert growing.sizes({4: 1, 8: 2, 16: 1}, channels) == (4, 8, 16)
+    assert growing.sizes({16: 3, 32: 1}, channels) == (16, 32)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "message"),
+    [
+        ((4, 16), r"sizes \(4, 16\): take 4, 8, 16"),
+        ((8, 4), r"sizes \(8, 4\): take 4, 8, 16"),
+        ((12, 24), r"sizes \(12, 24\): take 4, 8, 16"),
+        ((), r"sizes \(\): take 4, 8, 16"),
+        ((4, 8), "ROUNDS ends at 8: go on to 16 at least"),
+        ((32, 64, 128), r"CHANNELS lacks the sizes \[64, 128\]"),
+    ],
+)
+def test_other_sizes_are_refused(rounds, message):
+    with pytest.raises(ValueError, match=message):
+        growing.sizes(dict.fromkeys(rounds, 1), dict.fromkeys((4, 8, 16, 32), 2))
 
 
 def test_images_become_smaller_by_averages_and_larger_by_repeats():
@@ -356,6 +476,15 @@ def test_a_uniform_image_has_no_details():
     np.testing.assert_allclose(rough, 70, atol=1e-3)
 
 
+def test_blurring_is_that_of_burt_and_adelson():
+    """Against a convolution with the matrix of 5 x 5."""
+    image = np.random.default_rng(1).integers(0, 256, (32, 32), dtype="uint8")
+    row = np.array([1, 4, 6, 4, 1]) / 16
+    smaller = ndimage.convolve(image.astype(float), np.outer(row, row), mode="mirror")[::2, ::2]
+    _, found = growing.pyramid(image[None, :, :, None])
+    np.testing.assert_allclose(found[0, :, :, 0], smaller, atol=1e-3)
+
+
 def test_patches_are_pieces_of_their_image_and_normalised():
     level = np.arange(2 * 16 * 16 * 2, dtype="float32").reshape(2, 16, 16, 2)
     found = growing.patches(level, seed=0).reshape(2, growing.PATCHES, 7, 7, 2)
@@ -412,6 +541,31 @@ def test_ms_ssim_of_one_scale_is_ssim():
     window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     expected = structural_similarity(*images, channel_axis=2, data_range=255, **window)
     assert growing.ms_ssim(images, pairs=4) == pytest.approx(expected, abs=1e-4)
+
+
+def test_ms_ssim_of_two_scales_by_hand():
+    """Contrast and structure of the fine scale, SSIM of the rough one (Wang et al. 2003, eq. 7)."""
+    rng = np.random.default_rng(5)
+    first = rng.integers(0, 256, (24, 24, 1)).astype("uint8")
+    second = np.clip(first + rng.normal(0, 40, first.shape), 0, 255).astype("uint8")
+
+    def blur(x):
+        return ndimage.gaussian_filter(x, 1.5, truncate=3.5)[5:-5, 5:-5]
+
+    def terms(x, y):
+        mx, my = blur(x), blur(y)
+        vx, vy, vxy = blur(x * x) - mx**2, blur(y * y) - my**2, blur(x * y) - mx * my
+        c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+        structure = (2 * vxy + c2) / (vx + vy + c2)
+        return structure.mean(), ((2 * mx * my + c1) / (mx**2 + my**2 + c1) * structure).mean()
+
+    x, y = (image[..., 0].astype(float) for image in (first, second))
+    fine, _ = terms(x, y)
+    _, rough = terms(*(block_reduce(image, (2, 2), np.mean) for image in (x, y)))
+    powers = np.array([0.0448, 0.2856]) / (0.0448 + 0.2856)
+    expected = fine ** powers[0] * rough ** powers[1]
+    found = growing.ms_ssim(np.stack([first, second]), pairs=3)
+    assert found == pytest.approx(expected, abs=2e-3)
 
 
 def test_ms_ssim_is_1_where_all_images_are_the_same():

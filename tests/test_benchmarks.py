@@ -294,9 +294,11 @@ def test_an_arm_of_growing_differs_in_what_its_name_says(name):
     """Pages of all arms are made before one is trained for hours."""
     page = growing_parts.page_of(name)
     rounds, seed = growing_parts.ARMS[name]
-    found = page.definitions("ROUNDS", "SEED", "build_critic", "faded", "PixelNorm")
+    found = page.definitions("LEARNING_RATE", "SEED", "build_critic", "faded", "PixelNorm")
     assert vars(found)["ROUNDS"] == rounds
     assert vars(found)["SEED"] == seed
+    unchanged = pages.Page("10_pggan").definitions("LEARNING_RATE").LEARNING_RATE
+    assert vars(found)["LEARNING_RATE"] == growing_parts.RATES.get(name, unchanged)
     kinds = {type(layer).__name__ for layer in found.build_critic(8).layers}
     assert ("MinibatchDeviation" in kinds) == (name != "without minibatch deviation")
     x = np.random.default_rng(0).normal(0, 3, (1, 8, 8, 3)).astype("float32")

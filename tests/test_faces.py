@@ -237,14 +237,38 @@ def test_a_damaged_archive_is_named(data_dir):
 
 
 def test_faces_of_128_pixels_are_not_cut(data_dir):
-    with pytest.raises(ValueError, match=r"needs celeba_test128.zip"):
-        faces.celeba(16, 2, part="test128")
     stored = packed("celeba128/", 1, lists())
     (data_dir / "celeba_test128.zip").write_bytes(stored)
     data = faces.celeba(37, 2, split="test", part="test128")
     assert data.numbers.tolist() == SPLIT["test"]
     assert data.images[0, 18, 0, 0] < 8  # the whole width
     assert data.images[0, 18, -1, 0] > 170
+
+
+def test_without_their_archive_they_are_the_first_of_the_published_test_split(
+    data_dir, monkeypatch
+):
+    """So that who has downloaded CelebA, and nothing else, can measure."""
+    monkeypatch.setattr(files, "COUNTS", {"train": 2, "validation": 0, "test": 1})
+    folder(data_dir / "celeba", lists())
+    found = faces.celeba(37, 2, part="test128")
+    assert found.numbers.tolist() == SPLIT["test"][:2]
+    rest = files.load("test128", "test", 37)
+    assert rest[1].tolist() == SPLIT["test"][2:]
+    whole = faces.celeba(37, 2, part="all", split="test")
+    np.testing.assert_array_equal(found.images, whole.images[:2])  # the same square
+    np.testing.assert_array_equal(found.labels, whole.labels[:2])
+
+
+def test_drawn_faces_do_not_stand_in_for_test_faces_alone(data_dir, monkeypatch, empty_cache):
+    monkeypatch.setenv("STANDIN", "auto")
+    monkeypatch.setattr(files, "DRIVE", "http://127.0.0.1:9/{}")  # nobody answers
+    (data_dir / "celeba_small.zip").write_bytes(packed("celeba/", 2, lists()))
+    assert not faces.celeba(16, 2).standin
+    with pytest.raises(
+        ValueError, match=r"holds celeba_small.zip.*: put celeba_test128.zip beside"
+    ):
+        faces.celeba(16, 2, part="test128")
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Images and networks of growing size, and how to measure such images: lesson 10.
 
+sizes         of the stages, checked
 resized       images of another size
+in_groups     neighbours in a batch, for the minibatch deviation
 copy_weights  from a network to a larger one
 joined        the histories of stages
 enlarged      frames, to see single pixels
@@ -11,6 +13,7 @@ ms_ssim       structural similarity of pairs, which is high where all images loo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -35,6 +38,31 @@ WINDOW = 11  # pixels of the window in which SSIM compares
 # Stages
 
 
+def sizes(rounds: dict[int, int], channels: dict[int, int]) -> tuple[int, ...]:
+    """Return the sizes of the stages, each twice the one before.
+
+    Args:
+        rounds: of each stage, by the size of its images.
+        channels: of the maps of each size, from 4 to the last.
+
+    Raises:
+        ValueError: another size comes next, the last one is too small to be measured, or one has
+            no channels.
+    """
+    found = tuple(rounds)
+    powers = {4 * 2**i for i in range(10)}
+    if not found or found[0] not in powers or any(b != 2 * a for a, b in pairwise(found)):
+        raise ValueError(
+            f"ROUNDS has the sizes {found}: take 4, 8, 16, ... from any of them on, each twice the "
+            "one before."
+        )
+    if found[-1] < SMALLEST:
+        raise ValueError(f"ROUNDS ends at {found[-1]}: go on to {SMALLEST} at least, to measure.")
+    if lacking := sorted(size for size in powers if size <= found[-1] and size not in channels):
+        raise ValueError(f"CHANNELS lacks the sizes {lacking}: say how many channels they have.")
+    return found
+
+
 def resized(images: tf.Tensor, size: int) -> tf.Tensor:
     """Make images smaller by averaging squares of pixels, or larger by repeating pixels.
 
@@ -53,6 +81,21 @@ def resized(images: tf.Tensor, size: int) -> tf.Tensor:
         return tf.nn.avg_pool2d(images, side, side, "VALID") if side > 1 else images
     rows = tf.repeat(images, size // height, axis=1)
     return tf.repeat(rows, size // height, axis=2)
+
+
+def in_groups(x: tf.Tensor, size: int) -> tf.Tensor:
+    """Cut a batch into groups of neighbours: (n, ...) -> (n / size, size, ...).
+
+    Raises:
+        ValueError: the batch, or the part of it that a device gets, is no multiple of the size.
+    """
+    n = x.shape[0]
+    if n is not None and n % size:
+        raise ValueError(
+            f"A batch of {n} images on a device cannot be cut into groups of {size}: take a "
+            f"BATCH_SIZE that is {size} times the number of devices, or a multiple of it."
+        )
+    return tf.reshape(x, (-1, size, *x.shape[1:]))
 
 
 def copy_weights(old: keras.Model, new: keras.Model) -> None:
@@ -225,7 +268,8 @@ def ms_ssim(images: np.ndarray, pairs: int = 500, seed: int = 0) -> float:
     second = (first + rng.integers(1, n, pairs)) % n  # another one
     found = []
     for i in range(0, pairs, 100):
-        x, y = images[first[i : i + 100]], images[second[i : i + 100]]
+        x = images[first[i : i + 100]]
+        y = images[second[i : i + 100]]
         found.append(tf.image.ssim_multiscale(x, y, 255, tuple(powers), filter_size=WINDOW))
     return float(np.mean(np.concatenate(found)))
 

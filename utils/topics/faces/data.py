@@ -106,7 +106,8 @@ def celeba(
         attributes: which attributes the labels hold, in this order.
         part: "small", published numbers 1 to 10,000 (9,000 train, 500 and 500, a split of ours
             with no person in two parts); "all", 202,599 faces with the published split;
-            "test128", those of celeba_test128.zip, from the published test split.
+            "test128", faces of the published test split: those of celeba_test128.zip, or without
+            it the first of that split, as many.
         flip: mirror half of the images of a batch.
         labels: a batch is (images, labels) instead of the images alone.
 
@@ -124,8 +125,7 @@ def celeba(
         lambda: files.load(part, split, image_size),
         lambda: drawn.load(split, image_size, part),
     )
-    of = part if part == "test128" else f"{part}, {split}"  # it has no other split
-    print(f"Data: {name}, {len(images):,} faces ({of})")
+    print(f"Data: {name}, {len(images):,} faces ({part}, {split})")
     if not is_standin:
         print(files.TERMS)
     return FaceData(

@@ -22,6 +22,8 @@ Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace Wearing_Necktie Y
 ATTRIBUTES = tuple(NAMES.split())
 SPLITS = ("train", "validation", "test")  # 0, 1 and 2 in list_eval_partition.txt
 PARTS = ("small", "all", "test128")
+TEST128 = "celeba_test128.zip"  # cut to the square, 128 x 128, with a split of its own
+COUNTS = {"train": 5393, "validation": 305, "test": 302}  # of that split
 SMALL = range(1, 10_001)  # published numbers of the part "small"
 # Its split is ours: in the published one, all of these train. No person is in two parts.
 SMALL_SPLIT = Path(__file__).with_name("split.json")
@@ -71,9 +73,12 @@ def load(part: str, split: str, image_size: int) -> Faces:
     if part == "small":
         numbers = _numbers_of_small(split)
     else:
+        is_whole = part == "test128" and source.name != TEST128
         codes = _rows(read(PARTITION), f"{source}, {PARTITION}", ("partition",))
-        numbers = [n for n, (code,) in codes.items() if code == SPLITS.index(split)]
-    square = WHOLE if part == "test128" else SQUARE
+        wanted_code = SPLITS.index("test" if is_whole else split)
+        numbers = [n for n, (code,) in codes.items() if code == wanted_code]
+        numbers = numbers[_places(split)] if is_whole else numbers
+    square = WHOLE if source.name == TEST128 else SQUARE
     wanted = {f"{n:06d}.jpg" for n in numbers}
     images = photographs.load(source, image_size, [FOLDER], part=square, only=wanted)
     there = [int(PurePosixPath(name).stem) for name in images.names]
@@ -87,17 +92,38 @@ def load(part: str, split: str, image_size: int) -> Faces:
     return images, np.array(there, "int64"), labels.astype("float32")
 
 
+def _check_that_there_are_test_faces() -> None:
+    """Refuse that drawn faces stand in for test faces only: real ones would be compared with them.
+
+    Raises:
+        ValueError: CelebA cannot be downloaded.
+    """
+    try:
+        _published(ZIP)
+    except sources.UnavailableError as error:
+        raise ValueError(
+            f"DATA_DIR holds celeba_small.zip, to learn from, but no test faces: put {TEST128} "
+            f"beside it, or the whole of CelebA in its place. {error}"
+        ) from error
+
+
+def _places(split: str) -> slice:
+    """Return which faces of the published test split stand for a split of TEST128."""
+    before = sum(COUNTS[name] for name in SPLITS[: SPLITS.index(split)])
+    return slice(before, before + COUNTS[split])
+
+
 def _located(part: str) -> tuple[Path, Callable[[str], str]]:
     """Return where the images are, and a function that reads a published list by its name."""
-    if part == "test128":
-        archive = sources.in_data_dir("celeba_test128.zip")
-        if archive is None:
-            raise ValueError('part="test128" needs celeba_test128.zip in DATA_DIR.')
+    archive = sources.in_data_dir(TEST128) if part == "test128" else None
+    if archive is not None:
         return archive, lambda name: _listed(archive, name)
     whole = sources.in_data_dir("celeba") or sources.in_data_dir("celeba.zip")
     if whole is None and part == "small" and not sources.in_data_dir(ZIP):
         whole = sources.in_data_dir("celeba_small.zip")
     if whole is None:
+        if part == "test128" and sources.in_data_dir("celeba_small.zip"):
+            _check_that_there_are_test_faces()
         return _published(ZIP), lambda name: _published(f"{name}.txt").read_text(encoding="utf-8")
     return next(whole.rglob(ZIP), whole), lambda name: _listed(whole, name)
 
