@@ -4,8 +4,8 @@
 
 The plain steps are those of public tutorials, over the same networks, batch and settings, in
 float32: Keras' for the lessons on digits (its guide to a custom `train_step`, its examples of
-WGAN-GP and of a conditional GAN), TensorFlow's CycleGAN, and for lesson 09 what most repositories
-have, where D and G each draw their own crops.
+WGAN-GP, also for each stage of lesson 10, and of a conditional GAN), TensorFlow's CycleGAN, and for
+lesson 09 what most repositories have, where D and G each draw their own crops.
 All are timed in turns in one process, together with the largest convolution and matrix product
 that show how fast the machine can be. Nothing else may run.
 """
@@ -33,6 +33,7 @@ from utils.topics import features, superresolution
 
 Step = Callable[..., dict[str, tf.Tensor]]
 SRGAN = "09_srgan"
+PGGAN_SIZES = 4, 8, 16, 32, 64
 TURNS = 11
 
 
@@ -180,6 +181,39 @@ def wgan_gp() -> Case:
     return Case(page, {"plain": plain, "lesson": page.train_step}, (batch,), [g, d])
 
 
+class HalfFaded(keras.Model):
+    """A network of lesson 10 in the midst of its fade, as one of images or z alone."""
+
+    def __init__(self, network: keras.Model) -> None:
+        super().__init__()
+        self.network = network
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Compute what the network makes of images or z, with alpha 0.5."""
+        return self.network([x, tf.fill((1, 1, 1, 1), 0.5)], training=training)
+
+
+def pggan(size: int) -> Case:
+    """Return the step of Keras' example of WGAN-GP over the networks of a stage of lesson 10."""
+    page = changed("10_pggan", {"ROUNDS": dict.fromkeys(PGGAN_SIZES, 2)})
+    page = page.definitions("train_step", "stage_of")
+    stage = None
+    for now in PGGAN_SIZES[: PGGAN_SIZES.index(size) + 1]:
+        stage = page.stage_of(now, 2, stage)
+    n, length = page.BATCH_SIZE, page.LATENT_DIM
+    networks = [stage.generator, stage.critic]
+    g, d = (HalfFaded(network) for network in networks)
+    optimizers = [adam(x, page.LEARNING_RATE, page.BETA_1) for x in networks]
+    over_networks = plain_wgan_gp(g, d, *optimizers, stage.rng, n, length, 1)
+    sides = {
+        "plain": lambda batch: over_networks(page.resized(batch, size)),
+        "lesson": functools.partial(page.train_step, stage),
+    }
+    last = PGGAN_SIZES[-1]
+    batch = tf.random.stateless_uniform((n, last, last, 3), (1, 1), -1, 1)
+    return Case(page, sides, (batch,), networks)
+
+
 def cgan(way: str) -> Case:
     """Return https://keras.io/examples/generative/conditional_gan and lesson 06.
 
@@ -316,6 +350,7 @@ CASES = {
     "lesson 07, 256": lambda: cyclegan(256, True),
     "lesson 09, first stage": lambda: srgan(True),
     "lesson 09, second stage": lambda: srgan(False),
+    **{f"lesson 10, {size}": functools.partial(pggan, size) for size in PGGAN_SIZES},
 }
 
 
