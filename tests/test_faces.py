@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -155,6 +156,28 @@ def test_the_small_archive_is_half_as_large_and_the_published_one_goes_before_it
     check(whole)
     assert not np.array_equal(halved.images, whole.images)
     assert halved.identity() == whole.identity()  # so that a record opens for both
+
+
+def test_an_archive_is_decoded_once_and_once_more_where_it_was_replaced(data_dir, monkeypatch):
+    decoded = []
+    load = files.photographs.load
+    monkeypatch.setattr(
+        files.photographs, "load", lambda *a, **k: decoded.append(a[0].name) or load(*a, **k)
+    )
+    archive = data_dir / "celeba_small.zip"
+    archive.write_bytes(packed("celeba/", 2, lists()))
+    first, again = (faces.celeba(37, 2, seed=seed) for seed in (0, 1))
+    assert decoded == ["celeba_small.zip"]
+    np.testing.assert_array_equal(first.images, again.images)
+    assert not again.images.flags.writeable  # so nobody changes those of the other
+    archive.write_bytes(packed("celeba/", 1, lists()))
+    os.utime(archive, ns=(1, 1))
+    assert not np.array_equal(faces.celeba(37, 2).images, first.images)
+    folder(data_dir / "celeba", lists())
+    decoded.clear()
+    for _ in range(2):  # a folder's images may change, and nothing would tell
+        faces.celeba(37, 2)
+    assert decoded == ["celeba", "celeba"]
 
 
 def test_what_counts_in_the_identity(data_dir):

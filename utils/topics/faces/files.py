@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import zipfile
@@ -79,8 +80,9 @@ def load(part: str, split: str, image_size: int) -> Faces:
         numbers = [n for n, (code,) in codes.items() if code == wanted_code]
         numbers = numbers[_places(split)] if is_whole else numbers
     square = WHOLE if source.name == TEST128 else SQUARE
-    wanted = {f"{n:06d}.jpg" for n in numbers}
-    images = photographs.load(source, image_size, [FOLDER], part=square, only=wanted)
+    wanted = frozenset(f"{n:06d}.jpg" for n in numbers)
+    decode = _decoded if source.is_file() else _decoded.__wrapped__
+    images = decode(source, source.stat().st_mtime_ns, image_size, square, wanted)
     there = [int(PurePosixPath(name).stem) for name in images.names]
     missing = sorted(set(numbers) - (set(there) & rows.keys()))
     if missing:
@@ -90,6 +92,14 @@ def load(part: str, split: str, image_size: int) -> Faces:
         )
     labels = np.array([rows[n] for n in there]) > 0
     return images, np.array(there, "int64"), labels.astype("float32")
+
+
+@functools.lru_cache(maxsize=4)  # a cell that is run again, and solutions, need not wait again
+def _decoded(
+    source: Path, changed: int, image_size: int, square: tuple[float, ...], wanted: frozenset[str]
+) -> photographs.Decoded:
+    """Decode faces of an archive once in a process, and once more where it has `changed`."""
+    return photographs.load(source, image_size, [FOLDER], part=square, only=wanted)
 
 
 def _check_that_there_are_test_faces() -> None:
