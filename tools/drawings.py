@@ -53,7 +53,7 @@ def game() -> Axes:
     label(axes, (305, 217), "fake image G(z)", FAKE)
     picture(axes, (305, 292), 76, digit(STROKES[7]), REAL)
     label(axes, (305, 344), "real image x", REAL)
-    box(axes, (475, 195), (144, 290), "discriminator\nD", JUDGE, 13)
+    box(axes, (475, 195), (144, 290), "discriminator\nD\n\n(one image\nat a time)", JUDGE, 13)
     box(axes, (668, 165), (100, 34), "D(G(z))", FAKE, 12)
     box(axes, (668, 292), (100, 34), "D(x)", REAL, 12)
     label(axes, (666, 228), "D's answer:\nthe probability that\nthe image is real")
@@ -69,8 +69,8 @@ def game() -> Axes:
     arrow(axes, (719, 165), (748, 165), (748, 375), (720, 375), colour=JUDGE)
     arrow(axes, (617, 80), (212, 80), colour=FAKE, dashed=True)
     arrow(axes, (617, 375), (475, 375), (475, 342), colour=JUDGE, dashed=True)
-    label(axes, (306, 42), "passes back through D,\nbut updates G only", FAKE)
-    label(axes, (546, 393), "updates D only", JUDGE)
+    label(axes, (306, 42), "2. passes back through D,\nbut updates G only", FAKE)
+    label(axes, (546, 393), "1. updates D only", JUDGE)
     label(
         axes, (20, 395), "Solid: what is computed.  Dashed: gradients, which flow back.", at="left"
     )
@@ -113,12 +113,11 @@ def dcgan_generator(axes: Axes, top: float) -> None:
 
 def dcgan_discriminator(axes: Axes, top: float) -> None:
     """Draw the lower half of lesson 02's drawing."""
-    title = "Discriminator D: each convolution halves the size of the maps"
+    title = "Discriminator D: each convolution halves the size of the maps (3.5 becomes 4)"
     label(axes, (12, top), title, JUDGE, 12, "left")
-    label(axes, (56, top + 34), "real or\nfake", JUDGE)
     picture(axes, (56, top + 98), 76, digit(STROKES[7]), JUDGE)
-    label(axes, (56, top + 162), "28 × 28 × 1", JUDGE)
-    box(axes, (56, top + 201), (94, 50), "noise,\nin training")
+    label(axes, (56, top + 169), "real or fake,\n28 × 28 × 1", JUDGE)
+    box(axes, (56, top + 219), (94, 50), "noise,\nin training")
     layer(axes, 212, top, (14, CHANNELS[2]), JUDGE, "LeakyReLU")
     layer(axes, 338, top, (7, CHANNELS[1]), JUDGE, "batch norm", "LeakyReLU")
     layer(axes, 464, top, (4, CHANNELS[0]), JUDGE, "batch norm", "LeakyReLU")
@@ -132,10 +131,12 @@ def dcgan_discriminator(axes: Axes, top: float) -> None:
 
 def dcgan() -> Axes:
     """Lesson 02: the two networks, layer by layer."""
-    axes = sheet(528)
+    axes = sheet(570)
     dcgan_generator(axes, 22)
     axes.axhline(266, color=PALE, linewidth=0.8)
     dcgan_discriminator(axes, 292)
+    text = "The boxes below a layer say what its result passes through, from top to bottom."
+    label(axes, (12, 554), text, at="left")
     return axes
 
 
@@ -172,16 +173,19 @@ def arithmetic(axes: Axes, y: float) -> None:
     arrow(axes, (594, y), (640, y), colour=FAKE)
     picture(axes, (680, y), 70, digit(STROKES[3], 0.45))
     label(axes, (680, y + 50), "slanted b?", FAKE)
-    text = "Each striped bar is a z. The first three are means of samples. No pixels are added."
-    label(axes, (12, y + 82), text, at="left")
+    label(axes, (478, y + 57), "sum, set to\nusual length", FAKE)
+    text = "A striped bar is a z. The first three are means over the z of several samples."
+    label(axes, (12, y + 87), text, at="left")
+    label(axes, (12, y + 107), "Only z are added, no pixels. Here a = 1 and b = 3.", at="left")
 
 
 def latent_space() -> Axes:
     """Lesson 03: a walk on the sphere of all z, and arithmetic with z."""
-    axes = sheet(490)
+    axes = sheet(515)
     label(axes, (12, 22), "A walk from $z_0$ to $z_1$", DARK, 15, "left")
     sphere(axes, 140, 170, 105)
     label(axes, (232, 75), "The walk follows\nthe sphere.", FAKE, at="left")
+    label(axes, (306, 128), "one z\nat a time", FAKE)
     arrow(axes, (295, 170), (345, 170), colour=FAKE)
     box(axes, (380, 170), (60, 60), "G", FAKE, 14)
     arrow(axes, (414, 170), (450, 170), colour=FAKE)
@@ -221,16 +225,16 @@ def cross_entropy(axes: Axes) -> None:
     height = 40 * np.log1p(np.exp(-answers))
     loss_of_g(axes, 185 + 36 * answers, height, {15: 70, 45: 29, 80: 0})
     axes.plot((185, 185), (84, 278), PALE, linestyle="--")
-    label(axes, (185, 68), "boundary: probability 0.5")
+    label(axes, (185, 68), "D is undecided (probability ½)")
     label(axes, (140, 152), "strong pull", FAKE)
     label(axes, (236, 232), "weak pull", FAKE)
     label(axes, (320, 252), "almost no pull", FAKE)
     label(axes, (185, 290), "0")
     label(axes, (368, 290), "D's answer (a logit)", at="right")
-    arrow(axes, (180, 360), (40, 360), colour=FAKE)
-    arrow(axes, (190, 360), (330, 360), colour=REAL)
-    label(axes, (110, 378), "fakes: to the left", FAKE)
-    label(axes, (260, 378), "real: to the right", REAL)
+    arrow(axes, (180, 360), (40, 360), colour=JUDGE)
+    arrow(axes, (190, 360), (330, 360), colour=JUDGE)
+    label(axes, (110, 378), "fakes: to the left", JUDGE)
+    label(axes, (260, 378), "real: to the right", JUDGE)
     label(axes, (20, 430), "A fake far beyond the boundary gets\nalmost no gradient.", at="left")
 
 
@@ -246,12 +250,12 @@ def least_squares(axes: Axes) -> None:
     label(axes, (475, 290), "0")
     label(axes, (570, 290), "1")
     label(axes, (740, 290), "D's answer", at="right")
-    for x, colour in (475, FAKE), (570, REAL):
-        axes.scatter(x, 360, 60, colour)
-        arrow(axes, (x - 40, 360), (x - 8, 360), colour=colour)
-        arrow(axes, (x + 40, 360), (x + 8, 360), colour=colour)
-    label(axes, (468, 378), "fakes: a = 0", FAKE)
-    label(axes, (580, 378), "real: b = 1", REAL)
+    for x in 475, 570:
+        axes.scatter(x, 360, 60, JUDGE)
+        arrow(axes, (x - 40, 360), (x - 8, 360), colour=JUDGE)
+        arrow(axes, (x + 40, 360), (x + 8, 360), colour=JUDGE)
+    label(axes, (468, 378), "fakes: a = 0", JUDGE)
+    label(axes, (580, 378), "real: b = 1", JUDGE)
     label(axes, (400, 430), "A fake far beyond the target c\nis pulled back to it.", at="left")
 
 
@@ -260,7 +264,7 @@ def losses() -> Axes:
     axes = sheet(460)
     axes.axvline(385, color=PALE, linewidth=0.8)
     for x in 20, 400:
-        label(axes, (x, 330), "Where D wants its answers to be:", at="left")
+        label(axes, (x, 330), "D itself wants its answers here:", JUDGE, at="left")
     cross_entropy(axes)
     least_squares(axes)
     return axes
@@ -278,7 +282,7 @@ def wgan_gp() -> Axes:
     for y, image, name, colour in (
         (90, real, "real image x", REAL),
         (210, fake, "fake image G(z)", FAKE),
-        (340, 0.5 * real + 0.5 * fake, "a random mixture\nof both", DARK),
+        (340, 0.5 * real + 0.5 * fake, "a random point\nbetween both, x̂", DARK),
     ):
         picture(axes, (280, y), 76, image, colour)
         label(axes, (280, y + 52 + 7 * name.count("\n")), name, colour)
@@ -288,23 +292,26 @@ def wgan_gp() -> Axes:
         arrow(axes, (487, y), (525, y), colour=colour)
     box(axes, (577, 90), (100, 34), "D(x)", REAL, 12)
     box(axes, (577, 210), (100, 34), "D(G(z))", FAKE, 12)
-    label(axes, (532, 340), "slope of D\nat this\nmixture", at="left")
-    arrow(axes, (628, 90), (668, 90), (668, 130), colour=REAL)
-    arrow(axes, (628, 210), (668, 210), (668, 172), colour=FAKE)
-    label(axes, (690, 152), "difference:\nas large as\npossible", JUDGE)
-    arrow(axes, (606, 340), (645, 340))
-    label(axes, (700, 340), "penalty\nif it is not 1", JUDGE)
+    box(axes, (577, 340), (100, 34), "D(x̂)", DARK, 12)
+    text = "slope: how fast this answer changes\nwith the pixels of x̂"
+    label(axes, (628, 396), text)
+    label(axes, (577, 252), "G wants this\nto be large.", FAKE)
+    arrow(axes, (628, 90), (668, 90), (668, 122), colour=REAL)
+    arrow(axes, (628, 210), (668, 210), (668, 182), colour=FAKE)
+    label(axes, (696, 152), "D wants a large\ndifference. It\nestimates W.", JUDGE)
+    arrow(axes, (629, 340), (657, 340))
+    label(axes, (706, 340), "penalty if\nthe slope\nis not 1", JUDGE)
     label(axes, (20, 30), "The critic gives a number, not a probability.", at="left")
     return axes
 
 
 def told(axes: Axes, x: float, name: str, lines: Sequence[str]) -> None:
     """Draw a way to tell D the label: what goes in at the top, the answer at the bottom."""
-    label(axes, (x, 222), name, DARK, 12)
-    for y, text in zip((262, 322, 382), lines, strict=True):
+    label(axes, (x, 232), name, DARK, 12)
+    for y, text in zip((264, 322, 380), lines, strict=True):
         box(axes, (x, y), (226, 40), text, JUDGE)
-    for y in (282, 342):
-        arrow(axes, (x, y), (x, y + 20), colour=JUDGE)
+    for y in (284, 342):
+        arrow(axes, (x, y), (x, y + 18), colour=JUDGE)
 
 
 def cgan() -> Axes:
@@ -321,23 +328,27 @@ def cgan() -> Axes:
     for i, slant in enumerate((0.0, 0.25, -0.2)):
         place = (425 + 82 * i, 90)
         picture(axes, place, 72, digit(STROKES[3], slant))
-    label(axes, (507, 144), "G(z, 3) for three z: always a 3,\nin another style", FAKE)
-    label(axes, (690, 70), "Three ways\nto use the\nlabel in D:", JUDGE, 11)
-    arrow(axes, (690, 110), (690, 190), colour=JUDGE)
-    told(axes, 130, "planes", ("image + 10 planes", "D of lesson 02", "real, and fits the label?"))
+    label(axes, (507, 150), "G(z, 3) for three z: always a 3,\nin another style", FAKE)
+    axes.axhline(190, color=PALE, linewidth=0.8)
+    label(axes, (12, 207), "Three ways to use the label y for D", JUDGE, 12, "left")
+    told(axes, 130, "planes", ("image + y as 10 planes", "D of lesson 02", "real, and does y fit?"))
     told(
         axes,
         380,
         "classifier",
-        ("image", "D of lesson 02", "real?   which of 10 classes?"),
+        ("image (y only in the loss)", "D of lesson 02", "real?  and:  which class?"),
     )
     told(
         axes,
         630,
-        "projection",
-        ("image", "features φ(x) of D", "real?   +   φ(x) · v of the label"),
+        "projection (used here)",
+        ("image", "features φ of D", "real?  +  φ · $v_y$:  does y fit?"),
     )
-    label(axes, (380, 424), "Fakes get random labels; real images come with their own.")
+    label(
+        axes,
+        (380, 424),
+        "For a fake, y is the label that G got. For a real image, y is its own label.",
+    )
     return axes
 
 
@@ -368,7 +379,13 @@ def judged(axes: Axes, top: float, name: str, real: tuple[str, str], colour: str
     arrow(axes, (352, top + 150), (352, y - 27), colour=colour)
     arrow(axes, (241, y), (308, y), colour=REAL)
     arrow(axes, (396, y), (462, y), colour=JUDGE)
-    label(axes, (472, y), f"Is it a real {kind}?\nTargets: real 1, fake 0", JUDGE, at="left")
+    label(
+        axes,
+        (472, y),
+        f"Is it a real {kind}? D wants 1 for\nreal, 0 for fake. G wants 1 for fake.",
+        JUDGE,
+        at="left",
+    )
 
 
 def cycle(
@@ -398,13 +415,13 @@ def cycle(
     label(axes, (668, y + 60), f"{kind}, back again", home)
     y = top + 30
     label(axes, (362, y), "cycle loss: mean absolute difference of these two")
-    arrow(axes, (180, y), (56, y), (56, y + 28))
-    arrow(axes, (544, y), (668, y), (668, y + 28))
+    arrow(axes, (56, y + 28), (56, y), (176, y))
+    arrow(axes, (668, y + 28), (668, y), (548, y))
 
 
 def cyclegan() -> Axes:
     """Lesson 07: four networks, two cycles."""
-    axes = sheet(610)
+    axes = sheet(632)
     ab = "$G_{AB}$", FAKE
     ba = "$G_{BA}$", BACK
     cycle(axes, 20, ("horse", "a"), "zebra", (ab, ba))
@@ -412,21 +429,30 @@ def cyclegan() -> Axes:
     axes.axhline(285, color=PALE, linewidth=0.8)
     cycle(axes, 306, ("zebra", "b"), "horse", (ba, ab))
     judged(axes, 306, "$D_A$", ("horse", "a"), BACK)
-    text = (
-        "Each generator stands in both halves, but it is one network. So there are four networks."
+    lines = (
+        "A: horses, B: zebras. Each generator stands in both halves, so there are four networks.",
+        "Not drawn: the identity loss, and the pool that keeps old fakes for the discriminators.",
     )
-    label(axes, (12, 590), text, at="left")
+    for y, text in zip((590, 612), lines, strict=True):
+        label(axes, (12, y), text, at="left")
     return axes
 
 
-def enlarged(axes: Axes, y: float, side: int) -> None:
-    """Draw the path of lesson 09 from an original crop to the enlarged one, its middle at y."""
+def enlarged(axes: Axes, y: float, side: int, blur: float) -> None:
+    """Draw the path of lesson 09 from an original crop to the enlarged one, its middle at y.
+
+    Args:
+        axes: where.
+        y: the height.
+        side: of the original, in pixels.
+        blur: of the enlarged one, standard deviation in pixels.
+    """
     hr = animal(True, False)
     lr = hr.reshape(24, 4, 24, 4).mean(axis=(1, 3))
     picture(axes, (52, y), 80, hr, REAL)
     picture(axes, (162, y), 24, lr, DARK)
     box(axes, (262, y), (96, 64), "generator\nG", FAKE, 12)
-    picture(axes, (394, y), 80, animal(True, False, 1.4), FAKE)
+    picture(axes, (394, y), 80, animal(True, False, blur), FAKE)
     for start, end in (94, 146), (178, 211), (312, 350):
         arrow(axes, (start, y), (end, y))
     label(axes, (52, y + 54), f"HR, {side} × {side}", REAL)
@@ -440,7 +466,7 @@ def first_stage(axes: Axes, top: float) -> None:
     title = "Stage 1, SRResNet: make the pixels right"
     label(axes, (12, top), title, DARK, 13, "left")
     y = top + 100
-    enlarged(axes, y, 96)
+    enlarged(axes, y, 96, 1.4)
     box(axes, (560, y), (110, 40), "pixel loss", FAKE, 12)
     arrow(axes, (436, y), (503, y), colour=FAKE)
     arrow(axes, (52, y - 42), (52, y - 66), (560, y - 66), (560, y - 22), colour=REAL)
@@ -456,7 +482,7 @@ def judges(axes: Axes, y: float) -> None:
         above = 7 if colour == FAKE else -7
         for row, end in (y - 6, 514), (y + 92, 514):
             arrow(axes, (x, row - above), (end, row - above), colour=colour)
-    box(axes, (566, y - 6), (100, 62), "feature\nnetwork φ,\nfrozen", DARK)
+    box(axes, (566, y - 6), (100, 62), "features φ of\na classifier,\nfrozen", DARK)
     box(axes, (566, y + 92), (100, 84), "discriminator\nD", JUDGE)
     for name, row in ("content loss", -6), ("adversarial\nloss", 68):
         box(axes, (684, y + row), (100, 40), name, FAKE)
@@ -471,7 +497,7 @@ def second_stage(axes: Axes, top: float) -> None:
     title = "Stage 2, SRGAN:\nmake it look real"
     label(axes, (12, top + 10), title, DARK, 13, "left")
     y = top + 166
-    enlarged(axes, y, 48)
+    enlarged(axes, y, 48, 0.5)
     axes.plot((436, 470), (y, y), FAKE, linewidth=1.6)
     axes.plot((470, 470), (y - 13, y + 85), FAKE, linewidth=1.6)
     low = y + 99
@@ -479,7 +505,7 @@ def second_stage(axes: Axes, top: float) -> None:
     judges(axes, y)
     path = (750, y + 68), (750, y - 130), (285, y - 130), (285, y - 34)
     arrow(axes, *path, colour=FAKE, dashed=True)
-    label(axes, (500, y - 146), "weighted sum of two losses: updates G", FAKE)
+    label(axes, (500, y - 146), "perceptual loss, a weighted sum of both: updates G", FAKE)
     arrow(
         axes,
         (684, y + 141),
@@ -497,14 +523,14 @@ def block(axes: Axes, y: float) -> None:
     label(
         axes,
         (12, y - 44),
-        "One residual block (only the preset paper has batch norm)",
+        "One residual block (batch norm: only in the preset `paper`)",
         FAKE,
         at="left",
     )
     names = "convolution", "batch norm", "PReLU", "convolution", "batch norm"
     for i, name in enumerate(names):
         box(axes, (110 + 120 * i, y), (94, 30), name)
-        arrow(axes, (40 + 120 * i, y) if i == 0 else (160 + 120 * (i - 1), y), (61 + 120 * i, y))
+        arrow(axes, (12, y) if i == 0 else (40 + 120 * i, y), (61 + 120 * i, y))
     arrow(axes, (640, y), (668, y))
     box(axes, (684, y), (28, 28), "+", FAKE, 14)
     arrow(axes, (40, y), (40, y - 28), (684, y - 28), (684, y - 16))
@@ -513,7 +539,7 @@ def block(axes: Axes, y: float) -> None:
 
 def inside_g(axes: Axes, top: float) -> None:
     """Draw the lower part of lesson 09's drawing."""
-    title = "Inside G: nearly all layers work at the small size"
+    title = "Inside G (sizes of stage 1): nearly all layers work at the small size"
     label(axes, (12, top), title, FAKE, 13, "left")
     y = top + 114
     box(axes, (220, y), (98, 62), "16 residual\nblocks, one\nconvolution", FAKE)
@@ -555,16 +581,16 @@ def srgan() -> Axes:
 
 def pooled(axes: Axes, x: float, channels: int) -> None:
     """Draw how max pooling shrinks a layer's maps, which go into the features."""
-    arrow(axes, (x, 219), (x, 268), colour=JUDGE)
+    arrow(axes, (x, 196), (x, 268), colour=JUDGE)
     label(axes, (x + 6, 238), "max pooling", JUDGE, at="left")
-    maps(axes, (x, 300), 2, channels, REAL, scale=8)
-    label(axes, (x, 334), f"2 × 2 × {channels}", REAL)
-    arrow(axes, (x, 346), (x, 368), (565, 368), (565, 342), colour=REAL)
+    maps(axes, (x, 300), 2, channels, JUDGE, scale=8)
+    label(axes, (x, 334), f"2 × 2 × {channels}", JUDGE)
+    arrow(axes, (x, 346), (x, 368), (565, 368), (565, 342), colour=JUDGE)
 
 
 def features() -> Axes:
     """Lesson 12: from what D has learned to a digit."""
-    axes = sheet(430)
+    axes = sheet(444)
     picture(axes, (58, 130), 84, digit(STROKES[7]), REAL)
     label(axes, (58, 196), "real image\n28 × 28 × 1", REAL)
     box(axes, (325, 120), (370, 196), "", JUDGE)
@@ -577,13 +603,20 @@ def features() -> Axes:
     for start, end in (102, 177), (234, 296), (354, 414):
         arrow(axes, (start, 130), (end, 130), colour=JUDGE)
     numbers(axes, (565, 270), 134, RANDOM[1])
-    label(axes, (565, 182), f"{4 * sum(CHANNELS)} features", REAL)
+    label(axes, (590, 166), "64 + 256 + 512\n= 832 features,\nside by side", JUDGE)
     arrow(axes, (577, 270), (608, 270))
     box(axes, (650, 270), (80, 60), "linear\nSVM", DARK, 12)
     arrow(axes, (691, 270), (717, 270))
     label(axes, (732, 270), "7", DARK, 22)
     label(axes, (732, 238), "digit")
-    label(axes, (380, 405), "Only the SVM is trained with labels. D was trained without labels.")
+    label(
+        axes,
+        (20, 402),
+        "Only the SVM is trained with labels. D was trained without labels.",
+        at="left",
+    )
+    text = "To compare, the SVM also reads digits from an untrained D, and from pixels."
+    label(axes, (20, 424), text, at="left")
     return axes
 
 
@@ -596,12 +629,12 @@ def person(seed: int = 3, hair: str = "Brown_Hair", **attributes: bool) -> np.nd
 
 def stargan() -> Axes:
     """Lesson 08: one generator, its target label, the way back, and D's two answers."""
-    axes = sheet(450)
+    axes = sheet(474)
     black, blond = person(hair="Black_Hair"), person(hair="Blond_Hair")
     picture(axes, (60, 130), 96, black, REAL)
     label(axes, (60, 192), "photograph x", REAL)
     box(axes, (60, 262), (84, 28), "0 1 0 0 1", DARK)
-    label(axes, (60, 306), "target c: blond,\nwoman, young")
+    label(axes, (8, 306), "target c: blond hair,\nwoman, young", at="left")
     arrow(axes, (110, 120), (152, 120), colour=REAL)
     arrow(axes, (103, 262), (132, 262), (132, 140), (152, 140))
     box(axes, (212, 130), (116, 80), "generator\nG", FAKE, 13)
@@ -609,24 +642,32 @@ def stargan() -> Axes:
     arrow(axes, (272, 130), (301, 130), colour=FAKE)
     label(axes, (352, 192), "G(x, c)", FAKE)
     box(axes, (448, 240), (84, 28), "1 0 0 0 1", DARK)
-    label(axes, (498, 240), "original label:\nblack, woman, young", at="left")
+    label(axes, (498, 240), "original label c':\nblack hair, woman, young", at="left")
     arrow(axes, (402, 120), (480, 120), colour=FAKE)
     arrow(axes, (448, 225), (448, 140), (480, 140))
     box(axes, (540, 130), (116, 80), "the same\nG", FAKE, 13)
     arrow(axes, (600, 130), (637, 130), colour=FAKE)
-    picture(axes, (688, 130), 96, person(hair="Black_Hair", Bangs=False), FAKE)
-    label(axes, (688, 192), "back again", FAKE)
+    again = gaussian(black, 4, channel_axis=-1, preserve_range=True).astype("uint8")
+    picture(axes, (688, 130), 96, again, FAKE)
+    label(axes, (688, 200), "back again,\nG(G(x, c), c')", FAKE)
     label(axes, (374, 42), "3. reconstruction loss: mean absolute difference of these two")
-    arrow(axes, (150, 52), (60, 52), (60, 80))
-    arrow(axes, (600, 52), (688, 52), (688, 80))
+    arrow(axes, (60, 80), (60, 42), (150, 42))
+    arrow(axes, (688, 80), (688, 42), (598, 42))
     box(axes, (352, 340), (130, 60), "discriminator\nD", JUDGE, 13)
     arrow(axes, (352, 204), (352, 309), colour=FAKE)
+    label(axes, (212, 340), "or a real photograph", REAL, at="right")
+    arrow(axes, (220, 340), (285, 340), colour=REAL)
     arrow(axes, (418, 326), (452, 326), colour=JUDGE)
     arrow(axes, (418, 354), (452, 354), colour=JUDGE)
     label(axes, (460, 326), "1. How real does it look?", JUDGE, at="left")
-    label(axes, (460, 364), "2. Which attributes has it?\nG wants those of c.", JUDGE, at="left")
-    label(axes, (20, 402), "The numbers are: black, blond, brown, male, young.", at="left")
-    label(axes, (20, 426), "D also sees real photographs, and learns their attributes.", at="left")
+    label(axes, (460, 354), "2. Which attributes does it have?", JUDGE, at="left")
+    lines = (
+        "The five numbers of a label: black hair, blond hair, brown hair, male, young.",
+        "G wants a high answer 1 for its images, and the attributes of c in answer 2.",
+        "D learns answer 2 from real photographs and their labels.",
+    )
+    for y, line in zip((402, 426, 450), lines, strict=True):
+        label(axes, (20, y), line, at="left")
     return axes
 
 
@@ -639,10 +680,16 @@ def smaller(image: np.ndarray, size: int) -> np.ndarray:
 
 def pggan() -> Axes:
     """Lesson 10: new layers of 16 x 16 are faded in, in G, in C and in the real images."""
-    axes = sheet(500)
+    axes = sheet(560)
     _grown_generator(axes)
     _faded_real_images(axes)
     _grown_critic(axes)
+    lines = (
+        "In the first half of a stage, α rises from 0 to 1. In the second half, α is 1.",
+        "Grey: what was there in the stage before. The critic sees fake or real images.",
+    )
+    for y, line in zip((520, 542), lines, strict=True):
+        label(axes, (12, y), line, at="left")
     return axes
 
 
@@ -656,12 +703,13 @@ def _grown_generator(axes: Axes) -> None:
     arrow(axes, (157, 110), (187, 110), colour=FAKE)
     arrow(axes, (277, 98), (300, 98), (300, 60), (338, 60), colour=FAKE)
     arrow(axes, (277, 122), (300, 122), (300, 152), (338, 152), colour=FAKE)
-    box(axes, (420, 60), (160, 44), "old output, enlarged", PALE)
-    box(axes, (420, 152), (160, 60), "new layers of\n16 × 16", FAKE)
+    box(axes, (420, 60), (160, 48), "", PALE)
+    label(axes, (420, 60), "1 × 1 convolution,\ntwice as large")
+    box(axes, (420, 152), (160, 66), "new layers of\n16 × 16, then\n1 × 1 convolution", FAKE)
     arrow(axes, (501, 60), (584, 60), (584, 94), colour=PALE)
     arrow(axes, (501, 152), (584, 152), (584, 122), colour=FAKE)
-    label(axes, (542, 46), "1 − α", PALE, 13)
-    label(axes, (542, 170), "α", FAKE, 13)
+    label(axes, (546, 46), "× (1 − α)", DARK, 12)
+    label(axes, (542, 170), "× α", FAKE, 13)
     label(axes, (584, 107), "+", DARK, 18)
     arrow(axes, (597, 108), (640, 108), colour=FAKE)
     fake = smaller(person(hair="Blond_Hair", Bangs=True), 16)
@@ -674,30 +722,31 @@ def _faded_real_images(axes: Axes) -> None:
     face = person(hair="Black_Hair")
     small, large = smaller(face, 8), smaller(face, 16)
     picture(axes, (250, 262), 92, small, PALE)
-    label(axes, (250, 324), "8 × 8, enlarged", PALE)
+    label(axes, (250, 324), "8 × 8, enlarged")
     picture(axes, (420, 262), 92, large, REAL)
     label(axes, (420, 324), "16 × 16", REAL)
-    label(axes, (158, 262), "(1 − α) ×", PALE, 13)
+    label(axes, (158, 262), "(1 − α) ×", DARK, 13)
     label(axes, (334, 262), "+  α ×", DARK, 13)
     label(axes, (542, 262), "=", DARK, 18)
     mixed = (small.repeat(2, 0).repeat(2, 1) // 2 + large // 2).astype("uint8")
     picture(axes, (690, 262), 92, mixed, REAL)
-    label(axes, (690, 324), "real image", REAL)
+    label(axes, (690, 324), "real, mixed", REAL)
 
 
 def _grown_critic(axes: Axes) -> None:
-    label(axes, (12, 362), "critic", JUDGE, 15, "left")
+    label(axes, (12, 362), "critic (from right to left)", JUDGE, 15, "left")
     for y in (108, 262):
         arrow(axes, (738, y), (752, y), (752, 420), (738, 420), colour=JUDGE)
-    label(axes, (706, 420), "image", JUDGE)
+    label(axes, (706, 420), "fake or\nreal", JUDGE)
     arrow(axes, (676, 412), (656, 412), (656, 372), (586, 372), colour=JUDGE)
     arrow(axes, (676, 428), (656, 428), (656, 464), (586, 464), colour=JUDGE)
-    box(axes, (504, 372), (160, 44), "made half as large", PALE)
-    box(axes, (504, 464), (160, 60), "new layers of\n16 × 16", JUDGE)
+    box(axes, (504, 372), (160, 48), "", PALE)
+    label(axes, (504, 372), "half as large,\n1 × 1 convolution")
+    box(axes, (504, 464), (160, 66), "1 × 1 convolution,\nthen new layers\nof 16 × 16", JUDGE)
     arrow(axes, (422, 372), (340, 372), (340, 404), colour=PALE)
     arrow(axes, (422, 464), (340, 464), (340, 434), colour=JUDGE)
-    label(axes, (380, 358), "1 − α", PALE, 13)
-    label(axes, (380, 482), "α", JUDGE, 13)
+    label(axes, (376, 358), "× (1 − α)", DARK, 12)
+    label(axes, (380, 482), "× α", JUDGE, 13)
     label(axes, (340, 418), "+", DARK, 18)
     arrow(axes, (327, 418), (300, 418), colour=JUDGE)
     for x, name in (254, "layers of\n8 × 8"), (134, "layers of\n4 × 4"):
@@ -714,8 +763,8 @@ def faces() -> Axes:
     man, woman = {"seed": 5, "Male": True, "hair": "Black_Hair"}, {"hair": "Brown_Hair"}
     terms = (
         ("man with\nglasses", person(**man, Eyeglasses=True)),
-        ("man", person(**man)),
-        ("woman", person(**woman)),
+        ("man without\nglasses", person(**man)),
+        ("woman without\nglasses", person(**woman)),
     )
     for number, (name, image) in enumerate(terms):
         x = 54 + 156 * number
@@ -723,15 +772,16 @@ def faces() -> Axes:
         numbers(axes, (x + 58, 120), 84, RANDOM[number])
         label(axes, (x, 186), name, FAKE)
         label(axes, (x + 96, 120), "−+="[number], DARK, 18)
-    numbers(axes, (480, 120), 84, RANDOM[0] - RANDOM[1] + RANDOM[2])
-    arrow(axes, (494, 120), (528, 120), colour=FAKE)
+    numbers(axes, (488, 120), 84, RANDOM[0] - RANDOM[1] + RANDOM[2])
+    label(axes, (488, 186), "sum, set to\nusual length", FAKE)
+    arrow(axes, (502, 120), (528, 120), colour=FAKE)
     box(axes, (562, 120), (60, 60), "G", FAKE, 14)
     arrow(axes, (596, 120), (632, 120), colour=FAKE)
     picture(axes, (680, 120), 84, person(**woman, Eyeglasses=True))
     label(axes, (680, 186), "woman with\nglasses?", FAKE)
     lines = (
-        "Each striped bar is a vector: the mean z of several such faces. No pixels are added.",
-        "The first judge chooses the faces. The second judge looks at the results.",
+        "A striped bar is a z. The first three are means over several faces. No pixels are added.",
+        "The first judge (a classifier) finds such faces. The second judge counts the results.",
     )
     for y, line in zip((236, 264), lines, strict=True):
         label(axes, (12, y), line, at="left")
