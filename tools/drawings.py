@@ -653,6 +653,11 @@ def stargan() -> Axes:
     label(axes, (374, 42), "3. reconstruction loss: mean absolute difference of these two")
     arrow(axes, (60, 80), (60, 42), (150, 42))
     arrow(axes, (688, 80), (688, 42), (598, 42))
+    _two_answers(axes)
+    return axes
+
+
+def _two_answers(axes: Axes) -> None:
     box(axes, (352, 340), (130, 60), "discriminator\nD", JUDGE, 13)
     arrow(axes, (352, 204), (352, 309), colour=FAKE)
     label(axes, (212, 340), "or a real photograph", REAL, at="right")
@@ -668,7 +673,6 @@ def stargan() -> Axes:
     )
     for y, line in zip((402, 426, 450), lines, strict=True):
         label(axes, (20, y), line, at="left")
-    return axes
 
 
 def smaller(image: np.ndarray, size: int) -> np.ndarray:
