@@ -16,7 +16,7 @@ from tools.site import pictures, widgets
 from tools.site.links import INDEX, Links
 from utils.options import ROOT
 
-TEXTS = "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/RESULTS.md"
+TEXTS = "README.md", "docs/guide.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/RESULTS.md"
 SOLUTIONS = f"notebooks/solutions/{INDEX}"
 ORPHAN = "---\norphan: true\n---\n\n"  # in no table of contents
 # A row of README's table of lessons: number, title and file.
