@@ -1,4 +1,4 @@
-# Both commands prepare .venv by themselves, once. Needed before: Python 3.11 to 3.13, git, make.
+# The commands prepare .venv by themselves, once. Needed before: Python 3.11 to 3.13, git, make.
 PYTHON ?= python3
 VENV   ?= .venv
 LESSON ?= 02_dcgan
@@ -77,7 +77,7 @@ test-site: $(VENV)/site ## the whole site: links, sizes, and pages in a headless
 refresh: $(VENV)/ready ## save in the pages what their records show
 	@$(PY) -m tools.project refresh
 
-gallery: $(VENV)/ready ## make the pictures of the README anew, from the records
+gallery: $(VENV)/ready ## make the moving pictures of lessons anew, from the records
 	@$(PY) -m tools.project gallery
 
 record: $(VENV)/ready ## make a finished run the record: make record RUN=outputs/02_dcgan/long
