@@ -8,6 +8,7 @@ import tensorflow as tf
 from tests import toy
 from tools import pages
 from utils import steps, training
+from utils.topics.faces import judges
 
 LESSON = "08_stargan"
 PARTS = ("generator", "discriminator", "g_optimizer", "d_optimizer", "rng")
@@ -128,6 +129,39 @@ def test_a_target_changes_one_thing_and_hair_has_one_colour(page, name):
         np.testing.assert_array_equal(
             np.delete(found, place, axis=1), np.delete(every, place, axis=1)
         )
+
+
+# What is measured
+
+
+@pytest.mark.parametrize("name", ["Blond_Hair", "Young"])
+@pytest.mark.parametrize("obeys", [True, False])
+def test_translations_count_among_faces_that_lack_the_target_by_the_judge(monkeypatch, name, obeys):
+    """Here the judge reads attributes from the first pixels, and disagrees with some labels."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (60, 5)).astype("float32")
+    seen = np.where(rng.random((60, 5)) < 0.8, labels, 1 - labels)  # by the judge
+    faces = np.zeros((60, 8, 8, 3), "float32")
+    faces[:, 0, :5, 0] = 2 * seen - 1
+
+    def network(inputs, training):
+        x, targets = (np.array(value) for value in inputs)
+        if obeys:
+            x[:, 0, :5, 0] = 2 * targets - 1
+        x[:, -1] += 0.01  # so that the way back has an error
+        return tf.constant(x)
+
+    page = pages.Page(LESSON).definitions("target")
+    names = page.ATTRIBUTES
+
+    def found(_, images):
+        answers = {k: np.asarray(images)[:, 0, i, 0] > 0 for i, k in enumerate(names)}
+        return answers | dict.fromkeys(("Eyeglasses", "Smiling"), np.zeros(len(images), bool))
+
+    monkeypatch.setattr(judges, "found", found)
+    given = {"faces": faces, "labels": labels, "judge": None, "before": found(None, faces)}
+    measured = pages.Page(LESSON).definitions("measured", **given).measured
+    assert measured(network, name)["called"] == (1.0 if obeys else 0.0)
 
 
 # Step
