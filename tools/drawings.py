@@ -42,6 +42,12 @@ CHANNELS = 128, 64, 16  # of lesson 02, from the maps of 4 x 4 pixels on
 BACK = "#117a65"  # of lesson 07's generator from zebras to horses
 
 
+def notes(axes: Axes, top: float, *lines: str) -> None:
+    """Write lines below a drawing, the middle of the first at the height `top`."""
+    for number, line in enumerate(lines):
+        label(axes, (12, top + 22 * number), line, at="left")
+
+
 def game() -> Axes:
     """Lesson 01: who sees what, and which loss updates whom."""
     axes = sheet(440)
@@ -71,10 +77,12 @@ def game() -> Axes:
     arrow(axes, (617, 375), (475, 375), (475, 342), colour=JUDGE, dashed=True)
     label(axes, (306, 42), "2. passes back through D,\nbut updates G only", FAKE)
     label(axes, (546, 393), "1. updates D only", JUDGE)
-    label(
-        axes, (20, 395), "Solid: what is computed.  Dashed: gradients, which flow back.", at="left"
+    notes(
+        axes,
+        396,
+        "Solid: what is computed.  Dashed: gradients, which flow back.",
+        "D wants D(x) = 1 and D(G(z)) = 0.  G wants D(G(z)) = 1.",
     )
-    label(axes, (20, 420), "D wants D(x) = 1 and D(G(z)) = 0.  G wants D(G(z)) = 1.", at="left")
     return axes
 
 
@@ -135,8 +143,11 @@ def dcgan() -> Axes:
     dcgan_generator(axes, 22)
     axes.axhline(266, color=PALE, linewidth=0.8)
     dcgan_discriminator(axes, 292)
-    text = "The boxes below a layer say what its result passes through, from top to bottom."
-    label(axes, (12, 554), text, at="left")
+    notes(
+        axes,
+        554,
+        "The boxes below a layer say what its result passes through, from top to bottom.",
+    )
     return axes
 
 
@@ -174,9 +185,12 @@ def arithmetic(axes: Axes, y: float) -> None:
     picture(axes, (680, y), 70, digit(STROKES[3], 0.45))
     label(axes, (680, y + 50), "slanted b?", FAKE)
     label(axes, (478, y + 57), "sum, set to\nusual length", FAKE)
-    text = "A striped bar is a z. The first three are means over the z of several samples."
-    label(axes, (12, y + 87), text, at="left")
-    label(axes, (12, y + 107), "Only z are added, no pixels. Here a = 1 and b = 3.", at="left")
+    notes(
+        axes,
+        y + 86,
+        "A striped bar is a z. The first three are means over the z of several samples.",
+        "Only z are added, no pixels. Here a = 1 and b = 3.",
+    )
 
 
 def latent_space() -> Axes:
@@ -429,12 +443,12 @@ def cyclegan() -> Axes:
     axes.axhline(285, color=PALE, linewidth=0.8)
     cycle(axes, 306, ("zebra", "b"), "horse", (ba, ab))
     judged(axes, 306, "$D_A$", ("horse", "a"), BACK)
-    lines = (
+    notes(
+        axes,
+        590,
         "A: horses, B: zebras. Each generator stands in both halves, so there are four networks.",
         "Not drawn: the identity loss, and the pool that keeps old fakes for the discriminators.",
     )
-    for y, text in zip((590, 612), lines, strict=True):
-        label(axes, (12, y), text, at="left")
     return axes
 
 
@@ -609,14 +623,12 @@ def features() -> Axes:
     arrow(axes, (691, 270), (717, 270))
     label(axes, (732, 270), "7", DARK, 22)
     label(axes, (732, 238), "digit")
-    label(
+    notes(
         axes,
-        (20, 402),
+        402,
         "Only the SVM is trained with labels. D was trained without labels.",
-        at="left",
+        "To compare, the SVM also reads digits from an untrained D, and from pixels.",
     )
-    text = "To compare, the SVM also reads digits from an untrained D, and from pixels."
-    label(axes, (20, 424), text, at="left")
     return axes
 
 
@@ -666,13 +678,13 @@ def _two_answers(axes: Axes) -> None:
     arrow(axes, (418, 354), (452, 354), colour=JUDGE)
     label(axes, (460, 326), "1. How real does it look?", JUDGE, at="left")
     label(axes, (460, 354), "2. Which attributes does it have?", JUDGE, at="left")
-    lines = (
+    notes(
+        axes,
+        402,
         "The five numbers of a label: black hair, blond hair, brown hair, male, young.",
         "G wants a high answer 1 for its images, and the attributes of c in answer 2.",
         "D learns answer 2 from real photographs and their labels.",
     )
-    for y, line in zip((402, 426, 450), lines, strict=True):
-        label(axes, (20, y), line, at="left")
 
 
 def smaller(image: np.ndarray, size: int) -> np.ndarray:
@@ -688,12 +700,12 @@ def pggan() -> Axes:
     _grown_generator(axes)
     _faded_real_images(axes)
     _grown_critic(axes)
-    lines = (
+    notes(
+        axes,
+        520,
         "In the first half of a stage, α rises from 0 to 1. In the second half, α is 1.",
         "Grey: what was there in the stage before. The critic sees fake or real images.",
     )
-    for y, line in zip((520, 542), lines, strict=True):
-        label(axes, (12, y), line, at="left")
     return axes
 
 
@@ -783,12 +795,12 @@ def faces() -> Axes:
     arrow(axes, (596, 120), (632, 120), colour=FAKE)
     picture(axes, (680, 120), 84, person(**woman, Eyeglasses=True))
     label(axes, (680, 186), "woman with\nglasses?", FAKE)
-    lines = (
+    notes(
+        axes,
+        236,
         "A striped bar is a z. The first three are means over several faces. No pixels are added.",
         "The first judge (a classifier) finds such faces. The second judge counts the results.",
     )
-    for y, line in zip((236, 264), lines, strict=True):
-        label(axes, (12, y), line, at="left")
     return axes
 
 
