@@ -35,6 +35,14 @@ def test_summary_prints_a_network_inside_by_its_name(capsys):
     assert rows == [["block", "3", "9"], ["Dense", "1", "4"], ["parameters", "13"]]
 
 
+def test_summary_prints_every_output_of_a_layer(capsys):
+    a = keras.Input((2,))
+    b = keras.Input((4, 3))
+    summary(keras.Model([a, b], layers.Identity()([a, b])[0]))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["Identity", "2,", "4", "x", "3", "0"] in rows
+
+
 def test_pixel_shuffle_by_its_equation():
     """Output (2y + i, 2x + j, c) is input (y, x, (2i + j) C + c)."""
     x = np.random.default_rng(0).normal(size=(2, 3, 5, 8)).astype("float32")

@@ -16,8 +16,9 @@ def summary(network: keras.Model) -> None:
     """
     for layer in network.layers:
         kind = layer.name if isinstance(layer, keras.Model) else type(layer).__name__
-        shape = " x ".join(str(n) for n in layer.output.shape[1:])
-        print(f"{kind:20}{shape:>14}{layer.count_params():>12,}")
+        outputs = keras.tree.flatten(layer.output)
+        shapes = ", ".join(" x ".join(str(n) for n in output.shape[1:]) for output in outputs)
+        print(f"{kind:20}{shapes:>14}{layer.count_params():>12,}")
     print(f"{'parameters':20}{network.count_params():>26,}")
 
 
