@@ -225,7 +225,13 @@ def test_a_damaged_classifier_is_named(tmp_path, monkeypatch):
     for file in evaluation.DIGITS_FOLDER.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     monkeypatch.setattr(evaluation, "DIGITS_FOLDER", folder)
+    (folder / ".DS_Store").touch()
+    (folder / ".ipynb_checkpoints").mkdir()
     sources.check_sums(folder)
+    (folder / "notes.txt").touch()
+    with pytest.raises(ValueError, match=r"notes\.txt is damaged, or does not belong.* remove it"):
+        sources.check_sums(folder)
+    (folder / "notes.txt").unlink()
     content = bytearray((folder / "weights.npz").read_bytes())
     content[-2000] ^= 1
     (folder / "weights.npz").write_bytes(content)

@@ -106,6 +106,38 @@ def test_a_size_may_be_a_constant_or_the_shape(weight):
     assert len({computed(step, weight=weight) for step in steps}) == 1
 
 
+DRAWS = {
+    "normal": lambda x: tf.random.normal((4, 3)),
+    "seeded": lambda x: tf.random.uniform((4, 3), seed=1),
+    "dropout": lambda x: tf.nn.dropout(x, 0.5),
+    "shuffle": tf.random.shuffle,
+    "inside": lambda x: tf.cond(tf.reduce_sum(x) > 0, lambda: tf.random.normal((4, 3)), lambda: x),
+    "image": lambda x: tf.image.random_flip_left_right(x[..., None]),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_random_numbers_that_cannot_go_on_are_refused(weight, name):
+    def step(x):
+        weight.assign_add(0.1 * tf.reduce_sum(DRAWS[name](x)) * tf.ones_like(weight))
+        return {}
+
+    with pytest.raises(ValueError, match="draws random numbers that could not go on"):
+        computed(step, weight=weight)
+
+
+def test_random_numbers_that_go_on_are_not_refused(weight):
+    rng = tf.random.Generator.from_seed(1)
+    noise = keras.layers.GaussianNoise(0.1, seed=1)
+
+    def step(x):
+        drawn = rng.normal((4, 3)) + tf.random.stateless_uniform((4, 3), (0, 1))
+        weight.assign_add(tf.reduce_sum(drawn + noise(x, training=True)) * tf.ones_like(weight))
+        return {}
+
+    assert computed(step, weight=weight, rng=rng.state, seed=noise.seed_generator.state)
+
+
 def test_loss_classes_and_functions_inside_are_looked_into(weight):
     def with_class(x):
         weight.assign_sub(tf.ones_like(weight) * Loss()(x, x @ weight))
@@ -408,3 +440,15 @@ def test_first_updates_agree_up_to_rounding():
     assert fingerprint.same_update(found[0], found[1])
     assert not fingerprint.same_update(found[0], found[2])
     assert not fingerprint.same_update(found[0], {})
+
+
+def test_rates_after_the_first_update_count():
+    """All begin with 0.1, and the first update is the same."""
+    found = []
+    for steps in 100, 100, 1000:
+        rate = keras.optimizers.schedules.CosineDecay(0.1, steps)
+        adam = keras.optimizers.Adam(rate)
+        adam.build([keras.Variable(np.ones(3))])
+        found.append(fingerprint.first_update(lambda batch: {}, None, {"adam": adam}))
+    assert fingerprint.same_update(found[0], found[1])
+    assert not fingerprint.same_update(found[0], found[2])

@@ -392,7 +392,7 @@ def test_a_preset_that_changes_within_a_page_is_set_aside(started, monkeypatch, 
     monkeypatch.setenv("PRESET", "long")
     assert runtime.pick(smoke=1, quick=2, long=3, paper=4) == 1
     said = capsys.readouterr().out
-    assert said == "PRESET=long is ignored. To use it, run all from runtime.start on.\n"
+    assert said == "PRESET=long is ignored: set it above runtime.start, and run from there.\n"
     assert runtime.facts()["preset"] == "smoke"
     assert not capsys.readouterr().out
     monkeypatch.setenv("PRESET", "long")

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -45,6 +46,19 @@ BROKEN = [
     (CROSS_ENTROPY, {"d_real": 0.999, "d_fake": 0.001}, "saturated"),
     (LEAST_SQUARES, {"d_real": 0.999, "d_fake": 0.001}, "saturated"),
 ]
+
+
+def test_a_result_that_got_another_name_is_drawn_from_there_on():
+    renamed = [*history(2, loss_d=1.0), *history(3, d_loss=0.5)]
+    assert panel.curves(renamed).count("<polyline") == 1
+    assert panel.curves(renamed[:3]) == ""
+
+
+@pytest.mark.parametrize("real", [np.zeros((6, 8, 8, 1)), np.zeros((1, 8, 8, 1))], ids=len)
+def test_copies_have_no_diversity_to_compare_with(real):
+    made = np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 1))
+    data = SimpleNamespace(images=real.astype("uint8"))
+    assert panel.diversity(made, data) == {}
 
 
 @pytest.mark.parametrize(("game", "values"), HEALTHY)

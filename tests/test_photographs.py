@@ -83,6 +83,19 @@ def test_a_cut_archive_is_refused(name, folder, tmp_path_factory):
         photographs.load(path, 9)
 
 
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+def test_a_changed_archive_is_not_taken_for_a_full_disk(kind, folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("packed") / f"all.tar.{kind}"
+    (folder / "noise.png").write_bytes(np.random.default_rng(0).bytes(300_000))
+    with tarfile.open(path, f"w:{kind}") as archive:
+        archive.add(folder, ".")
+    content = bytearray(path.read_bytes())
+    content[-12 if kind == "gz" else len(content) // 2] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"cannot be opened.*Replace it"):
+        archives.find(path)
+
+
 @pytest.mark.fault(
     "image: grey, palette, alpha, CMYK, 1-bit, 16-bit",
     "used, with the right colours",

@@ -317,6 +317,30 @@ def test_nan_stops_the_run_and_keeps_the_last_good_round():
 
 
 @pytest.mark.fault(
+    "the last step of a round makes a weight NaN",
+    "stops; names the weight; the round before is kept",
+    lost="the round in progress",
+)
+def test_weights_that_are_no_numbers_are_not_saved():
+    """The results of a step are computed before its update, so they may still be finite."""
+    trainer = toy.make()
+    step, kernel = trainer.step, trainer.parts["generator"].trainable_variables[0]
+
+    def breaking(batch):
+        results = step(batch)
+        last = tf.equal(trainer.parts["g_optimizer"].iterations, 2 * toy.STEPS)
+        kernel.assign(tf.where(last, np.nan, kernel))
+        return results
+
+    trainer.step = breaking
+    with pytest.raises(FloatingPointError, match=r"^(averaged_)?generator/000 is not finite"):
+        toy.fit(trainer, 3)
+    assert metrics_of(trainer)["status"] == "interrupted at 1 of 3"
+    assert all(np.isfinite(v).all() for v in trainer.state.values().values())
+    assert len(list((trainer.folder / "rounds").glob("*.npz"))) == 2
+
+
+@pytest.mark.fault(
     "an error in `score` or `sample`",
     "the round is saved, the error passes; goes on bit for bit",
     lost="nothing",
@@ -391,6 +415,45 @@ def test_a_nan_among_old_scores_does_not_freeze_the_best():
     trainer._measure(trainer.history[-1])
     best, averaged = (x["generator"].get_weights() for x in (trainer.best, trainer.averaged))
     assert all(np.array_equal(a, b) for a, b in zip(best, averaged, strict=True))
+
+
+def test_scores_of_other_sample_counts_do_not_compare(capsys):
+    """More rounds with fewer samples: their scores are lower, whatever the weights are."""
+    kept = []
+    for rounds, samples, scores in (2, 4000, [5.0, 4.0]), (4, 1000, [0.5, 0.7]), (5, 1000, [0.6]):
+        trainer = toy.make(constants={"SEED": 1, "SAMPLES": samples})
+        toy.fit(trainer, rounds, score=iter(scores).__next__)
+        kept.append(trainer.best["generator"].get_weights()[0])
+        averaged = trainer.averaged["generator"].get_weights()[0]
+    assert [row["samples"] for row in trainer.history] == [4000, 4000, 1000, 1000, 1000]
+    assert capsys.readouterr().out.count("Scores are of 1000 samples now") == 1
+    assert not np.array_equal(kept[0], kept[1])  # the best of 0.5 and 0.7
+    np.testing.assert_array_equal(kept[1], kept[2])
+    assert not np.array_equal(kept[2], averaged)
+
+
+def test_the_cell_of_a_trainer_can_be_run_again_alone():
+    """What stands in a later cell still holds the averaged network of the first Trainer."""
+    first = toy.make()
+    averaged, best = first.averaged["generator"], first.best["generator"]
+    toy.fit(first, 1)
+    constants = {"constants": first.constants, "average": {"generator": 0.9}}
+    again = training.Trainer("toy", first.step, **constants, **first.parts)
+    assert again.averaged["generator"] is averaged
+    assert again.best["generator"] is best
+    before = averaged.get_weights()[0]
+    toy.fit(again, 2)
+    assert not np.array_equal(before, averaged.get_weights()[0])
+    other = training.Trainer("other", first.step, **constants, **first.parts)
+    assert other.averaged["generator"] is not averaged
+
+
+def test_metrics_that_were_removed_do_not_stop_a_finished_run(capsys):
+    trainer = toy.make()
+    toy.fit(trainer, 1)
+    run.write_json(trainer.folder / "metrics.json", {"scores": {}})
+    toy.fit(toy.make(), 1)
+    assert "Done, 1 of 1 rounds" in capsys.readouterr().out
 
 
 @contextlib.contextmanager

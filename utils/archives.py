@@ -7,7 +7,6 @@ import errno
 import lzma
 import os
 import posixpath
-import shutil
 import tarfile
 import tempfile
 import threading
@@ -27,7 +26,7 @@ class UnreadableError(OSError):
 
 
 def find(source: Path, inside: Sequence[str] = ()) -> dict[str, Callable[[], bytes]]:
-    """Find the images in a folder, however deep, or in a zip or tar archive, read in place.
+    """Find the images in a folder, however deep, or in a zip or tar archive.
 
     Args:
         source: a folder, an archive, or a single image.
@@ -102,13 +101,18 @@ def _in_tar(source: Path) -> dict[str, Callable[[], bytes]]:
             return plain.read(member.size)
 
     try:
-        with tarfile.open(source) as archive, writing():
+        with tarfile.open(source) as archive:
             archive.fileobj.seek(0)
-            shutil.copyfileobj(archive.fileobj, plain)
-        plain.seek(0)
+            for block in iter(partial(archive.fileobj.read, 2**20), b""):
+                with writing():
+                    plain.write(block)
+        with writing():  # what is still in the buffer
+            plain.seek(0)
         with tarfile.open(fileobj=plain, mode="r:") as archive:
             members = archive.getmembers()
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if getattr(error, "errno", None):  # of the machine; gzip and bz2 give theirs none
+            raise
         raise ValueError(f"{source} cannot be opened: {error}. Replace it.") from error
     by_name = {posixpath.normpath(member.name): member for member in members}
     return {member.name: partial(read, member) for member in members if not member.isdir()}

@@ -9,11 +9,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from utils import callbacks
+from utils import callbacks, device
 from utils.datasets import Dataset
 from utils.options import at_least
 
-OWN = ("round", "step", "seconds", "score", "diversity")  # what the history says by itself
+OWN = ("round", "step", "seconds", "score", "samples", "diversity")  # of the history
 
 
 def arguments(
@@ -74,3 +74,13 @@ def score(value: Any) -> float:
     if not math.isfinite(number):
         raise ValueError(f"score returned {value!r}: return a finite number; lower is better.")
     return float(f"{number:.5g}")
+
+
+def is_best(history: list[dict[str, Any]]) -> bool:
+    """Tell whether the last score is below all others of as many samples, as only these compare."""
+    *before, last = [row for row in history if row.get("score") is not None]
+    samples = last["samples"]
+    known = [row["score"] for row in before if row.get("samples", samples) == samples]
+    if before and not known:
+        device.say(f"Scores are of {samples} samples now, so the best weights are chosen anew.")
+    return not any(last["score"] >= score for score in known)  # a NaN, of older runs, is no best

@@ -384,6 +384,9 @@ def folder(
 ) -> ImageData:
     """Load images of your own: a folder, a zip archive or a file.
 
+    The images come in an order of their own, the same each time, so that the first ones are of
+    all sub-folders: measures compare as many images as there are samples, the first ones.
+
     Sub-folders are classes: a label is the number of the sub-folder, sorted by name, and
     `classes` has the names. Images that lie directly in the folder are of one class, ".".
 
@@ -401,7 +404,7 @@ def folder(
         OSError: the temporary folder is full.
     """
     source = expanded(source).resolve()
-    images = photographs.load(source, image_size, grey=grey)
+    images = photographs.load(source, image_size, grey=grey, mixed=True)
     numbers, classes = classes_of(images.names)
     of_classes = f" of {len(classes)} classes: {', '.join(classes[:10])}" * (len(classes) > 1)
     print(f"Data: {source.stem}, {len(images):,} images{of_classes}")

@@ -31,6 +31,7 @@ READS = {"ReadVariableOp", "VariableShape", "VarIsInitializedOp"}
 READS |= {"ResourceGather", "ResourceGatherNd"}
 CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 COLLECTIVES = {"CollectiveReduceV2", "CollectiveAllToAllV2", "CollectiveGatherV2"}  # of devices
+LATER = (0, 10, 100, 1_000, 10_000, 100_000)  # updates
 PYTHON = {"PyFunc", "EagerPyFunc", "PyFuncStateless"}
 
 
@@ -141,6 +142,12 @@ class _Walk:
 
     def operation(self, op: tf.Operation, inputs: list[str]) -> list[str]:
         """Hash one operation; note what it writes."""
+        if {"seed", "seed2"} <= set(op.node_def.attr):  # the mark of a generator of its own
+            raise ValueError(
+                "train_step draws random numbers that could not go on after an interrupt, for "
+                "instance with tf.random.normal or tf.nn.dropout. Draw from a generator that "
+                "Trainer has (rng = device.generator(SEED), rng.normal), or use Keras' layers."
+            )
         if op.type in PYTHON:
             raise ValueError(
                 "train_step calls Python while it runs (tf.py_function or tf.numpy_function), "
@@ -255,9 +262,8 @@ def same_update(a: dict[str, list], b: dict[str, list]) -> bool:
     """Tell whether two first updates did the same, up to rounding.
 
     Args:
-        a, b: {"results/name": [value], "optimizer/name": `projected` first moment}, after one
-            update. Moments are compared on the scale of the largest of their optimizer, as
-            gradients that are zero but for rounding differ from version to version.
+        a, b: of `first_update`. Moments are compared on the scale of the largest of their
+            optimizer, as gradients that are zero but for rounding differ from version to version.
     """
     kinds = {name: name.split("/")[0] for name in a}
     scales = dict.fromkeys(kinds.values(), 0.0)
@@ -270,6 +276,9 @@ def same_update(a: dict[str, list], b: dict[str, list]) -> bool:
 def first_update(step: Callable, batch: Any, parts: dict[str, Any]) -> dict[str, list]:
     """Do an update, op by op, and return what `same_update` compares.
 
+    These are the results; of each optimizer the first moments, `projected`, and the learning rate
+    at some later updates, which the first one does not show.
+
     Args:
         step: takes the batch, returns {name: scalar}.
         batch: of the data set.
@@ -281,7 +290,13 @@ def first_update(step: Callable, batch: Any, parts: dict[str, Any]) -> dict[str,
             moments = [v for v in part.variables if v.path.endswith("momentum")]
             for i, moment in enumerate(moments):
                 found[f"{name}/{i:03d}"] = projected(device.host(moment))
+            found[f"rates of {name}/"] = [_rate(part, n) for n in LATER]
     return found
+
+
+def _rate(optimizer: keras.optimizers.Optimizer, updates: int) -> float:
+    optimizer.iterations.assign(updates)
+    return float(optimizer.learning_rate)
 
 
 # In what two runs differ

@@ -150,15 +150,6 @@ def diversity(images: np.ndarray) -> float:
     return float(np.median(distances))
 
 
-def relative_diversity(samples: np.ndarray, real: np.ndarray) -> float:
-    """Compute the diversity of samples as a part of that of as many real images.
-
-    Args:
-        samples, real: uint8, (n, height, width, channels); of `real` the first n count.
-    """
-    return diversity(samples) / diversity(real[: len(samples)])
-
-
 def _flat(images: np.ndarray) -> np.ndarray:
     return np.asarray(images, "float32").reshape(len(images), -1)
 

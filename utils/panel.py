@@ -130,7 +130,7 @@ def view(progress: Progress, step: int, pace: float | None, ends_round: bool) ->
 
 
 def _results(row: dict[str, float]) -> list[str]:
-    hidden = ("round", "step", "seconds")
+    hidden = ("round", "step", "seconds", "samples")
     shown = {k: v for k, v in row.items() if k not in hidden and v is not None}
     first = [name for name in LABELS if name in shown]
     names = first + [name for name in shown if name not in LABELS]
@@ -171,11 +171,15 @@ def health(history: History, game: Game = CROSS_ENTROPY) -> str:
 
 
 def diversity(made: np.ndarray, data: Any) -> dict[str, float]:
-    """Return the diversity of samples of the shape of their data's images; {} for others."""
+    """Return the diversity of samples of the shape of their data's images; {} for others.
+
+    It is a part of that of as many real images, the first ones.
+    """
     real = getattr(data, "images", None)
-    if real is None or made.shape[1:] != real.shape[1:] or len(made) < 2:
+    if real is None or made.shape[1:] != real.shape[1:] or min(len(made), len(real)) < 2:
         return {}
-    return {"diversity": round(metrics.relative_diversity(images.to_uint8(made), real), 4)}
+    found, whole = map(metrics.diversity, (images.to_uint8(made), real[: len(made)]))
+    return {"diversity": round(found / whole, 4)} if whole else {}  # 0: copies of each other
 
 
 def check_finite(names: list[str], results: np.ndarray, before: dict[str, float]) -> None:
@@ -359,6 +363,7 @@ def curves(history: History, game: Game = CROSS_ENTROPY) -> str:
 def _curve(history: History, wanted: Sequence[str], line: float | None, note: str) -> str:
     """Draw some columns of a history with a dashed line; "" where there is too little."""
     names = [name for name in wanted if history and name in history[-1]]
+    history = [row for row in history if all(name in row for name in names)]
     if not names or len(history) < 2:
         return ""
     values = [row[name] for row in history for name in names]

@@ -112,6 +112,7 @@ def load(
     grey: bool = False,
     part: tuple[float, float, float, float] = (0, 0, 1, 1),
     only: Container[str] | None = None,
+    mixed: bool = False,
 ) -> Decoded:
     """Decode all images, resized to one size, and name those that cannot be used.
 
@@ -124,6 +125,7 @@ def load(
         part: what is cut out of each image first: left, upper, right and lower edge, as shares
             of its width and height.
         only: names of files, without their folders, that count; else all.
+        mixed: in a random order, which depends on their number alone, instead of by name.
 
     Returns:
         uint8, (n, height, width, 3 or 1), in a temporary file, so that it takes no memory.
@@ -144,6 +146,10 @@ def load(
     found = archives.find(source, inside)
     if only is not None:
         found = {name: read for name, read in found.items() if PurePosixPath(name).name in only}
+    if mixed:
+        names = list(found)
+        order = np.random.default_rng(0).permutation(len(names))
+        found = {names[i]: found[names[i]] for i in order}
     pixels, files = _stored(_prepared(found, prepare, where))
     images = pixels.reshape(len(files), *files[0].shape).view(Decoded)
     images.names = tuple(file.name for file in files)

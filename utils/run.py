@@ -327,7 +327,7 @@ def announce(folder: Path, done: int, rounds: int, steps_per_round: int) -> None
         going_on = f"Continuing after round {done} of {rounds}"
         begin = going_on if done else f"Training {rounds} rounds"
         device.say(f"{begin}, {steps_per_round} steps a round, in {where}.")
-    if told:
+    if "precision" in told:
         device.say(f"Trained in {told['precision']} on {told['device']}, {told['date']}.")
 
 

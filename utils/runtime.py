@@ -28,7 +28,7 @@ def preset() -> str:
     """
     for name, value in _started.items():
         if (now := os.environ.get(name, "")) != value:
-            device.say(f"{name}={now} is ignored. To use it, run all from runtime.start on.")
+            device.say(f"{name}={now} is ignored: set it above runtime.start, and run from there.")
             os.environ[name] = value
     value = option("PRESET")
     return "quick" if value == "auto" else value

@@ -181,17 +181,18 @@ def _raise_if_local(name: str, error: BaseException | None) -> None:
 
 
 def check_sums(folder: Path) -> None:
-    """Check the files of a folder against its SHA256SUMS, which lists all of them.
+    """Check the files of a folder against its SHA256SUMS, which lists all but hidden ones.
 
     Raises:
         ValueError: one is another than it was.
     """
     text = (folder / "SHA256SUMS").read_text(encoding="utf-8", errors="replace")
     listed = {line[66:]: line[:64] for line in text.splitlines()}
-    there = {path.name for path in folder.iterdir()} - {"SHA256SUMS"}
+    files = (path.name for path in folder.iterdir() if path.is_file())
+    there = {name for name in files if not name.startswith(".")} - {"SHA256SUMS"}
     for name in sorted(there | listed.keys()):
         if name not in there or sha256((folder / name).read_bytes()) != listed.get(name):
             raise ValueError(
-                f"{folder.name}/{name} is damaged: its SHA-256 is not the one in SHA256SUMS. "
-                "Get it again: git checkout outputs/pretrained"
+                f"{folder.name}/{name} is damaged, or does not belong there: SHA256SUMS has no "
+                "such file. Get it again (git checkout outputs/pretrained), or remove it."
             )

@@ -19,6 +19,9 @@ Values = dict[str, np.ndarray]  # by the name of a variable
 # {part of a run: (lesson, its start, what it was left with)}, while the part is in memory.
 _BEFORE: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
+# {network: {lesson: (its average, its best)}}: a page may hold on to those of an earlier Trainer.
+_COPIES: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
 
 class State:
     """Everything that changes in a training, and nothing that does not.
@@ -55,8 +58,11 @@ class State:
         self.parts = parts
         self.decays = decays
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False, name="steps")
-        self.averaged = {name: device.copy(parts[name]) for name in decays}
-        self.best = {name: device.copy(parts[name]) for name in decays}
+        for name in decays:
+            if lesson not in _COPIES.setdefault(parts[name], {}):
+                _COPIES[parts[name]][lesson] = device.copy(parts[name]), device.copy(parts[name])
+        self.averaged = {name: _COPIES[parts[name]][lesson][0] for name in decays}
+        self.best = {name: _COPIES[parts[name]][lesson][1] for name in decays}
         averaged = {f"averaged_{name}": network for name, network in self.averaged.items()}
         best = {f"best_{name}": network for name, network in self.best.items()}
         everything = {**parts, **averaged, **best}
@@ -69,6 +75,19 @@ class State:
     def values(self) -> Values:
         """Return the values of all variables."""
         return {name: device.host(variable) for name, variable in self.variables.items()}
+
+    def check(self) -> None:
+        """Stop a run whose variables are no numbers.
+
+        Raises:
+            FloatingPointError: one holds a NaN, or an infinite number.
+        """
+        for name, variable in self.variables.items():
+            if "float" in str(variable.dtype) and not np.isfinite(device.host(variable)).all():
+                raise FloatingPointError(
+                    f"{name} is not finite after a round: the training has diverged. The round "
+                    "before is kept. Try a lower learning rate, or PRECISION=float32."
+                )
 
     def set(self, values: Values) -> None:
         """Set all variables.
@@ -138,6 +157,7 @@ class State:
         """Return what a step does with a batch from the start on, op by op; it is taken back."""
         self.set(self.start)
         found = fingerprint.first_update(step, batch, self.parts)
+        found |= {f"average of {name}/": [decay] for name, decay in self.decays.items()}
         self.set(self.start)
         return found
 

@@ -233,6 +233,7 @@ class Trainer:
         """Add a round to the history, and save it."""
         before = self.history[-1] if self.history else {"round": 0, "step": 0, "seconds": 0.0}
         self.history.append(panel.row(self.names, results, seconds, before))
+        self.state.check()
         self._save()
 
     def _save(self) -> None:
@@ -266,9 +267,8 @@ class Trainer:
         """Add the score to the history's last row, and keep the best weights."""
         row["score"] = None
         if self._is_due():
-            known = [r["score"] for r in self.history[:-1] if r.get("score") is not None]
-            row["score"] = checks.score(self.score())
-            if not any(row["score"] >= s for s in known):  # a NaN, of older runs, is no best
+            row |= {"score": checks.score(self.score()), "samples": self.constants.get("SAMPLES")}
+            if checks.is_best(self.history):
                 self.state.keep_best()
 
     def _is_due(self) -> bool:
