@@ -8,7 +8,7 @@ BENCH  ?= steps compiling profile overhead growth time_to_quality precision
 PY      = $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-kill test-devices fuzz test-browser gpu-loads faults lint speedrun bench lab student site site-serve test-site refresh gallery record address test-oldest clean
+.PHONY: help run test test-kill test-devices fuzz test-browser gpu-loads faults lint speedrun bench lab student site site-serve test-site refresh record address test-oldest clean
 
 help:             ## this list
 	@grep -E '^[a-z-]+: *.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
@@ -74,11 +74,8 @@ test-site: $(VENV)/site ## the whole site: links, sizes, and pages in a headless
 	$(PY) -m pip install --quiet selenium
 	$(PY) -m pytest -m "slow or not slow" -rs tests/test_site*.py
 
-refresh: $(VENV)/ready ## save in the pages what their records show
+refresh: $(VENV)/ready ## save in the pages, and in outputs/gallery, what their records show
 	@$(PY) -m tools.project refresh
-
-gallery: $(VENV)/ready ## make the moving pictures of lessons anew, from the records
-	@$(PY) -m tools.project gallery
 
 record: $(VENV)/ready ## make a finished run the record: make record RUN=outputs/02_dcgan/long
 	@$(PY) -m tools.project record "$(RUN)"

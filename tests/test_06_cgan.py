@@ -41,6 +41,12 @@ def page(request, monkeypatch):
 
 
 @pytest.fixture
+def one(monkeypatch):
+    """For what all ways share."""
+    return made("projection", monkeypatch, NOISE=0.0)
+
+
+@pytest.fixture
 def images():
     return tf.random.stateless_uniform((N, 28, 28, 1), (1, 1), -1, 1)
 
@@ -70,25 +76,25 @@ def test_the_constants_are_those_of_lesson_02(monkeypatch):
 # The generator
 
 
-def test_the_label_stands_beside_z(page):
+def test_the_label_stands_beside_z(one):
     """The first layer reads (z, label): W z + U y, by hand."""
-    body = page.generator.layers[-1]
+    body = one.generator.layers[-1]
     kernel = body.layers[0].kernel.numpy()
-    assert kernel.shape[0] == page.LATENT_DIM + 10
-    z = tf.random.stateless_normal((N, page.LATENT_DIM), (1, 2))
+    assert kernel.shape[0] == one.LATENT_DIM + 10
+    z = tf.random.stateless_normal((N, one.LATENT_DIM), (1, 2))
     y = one_hot(3, 1, 4, 1, 5, 9)
     dense = body.layers[0]
-    expected = z @ kernel[: page.LATENT_DIM] + tf.gather(
-        kernel[page.LATENT_DIM :], [3, 1, 4, 1, 5, 9]
+    expected = z @ kernel[: one.LATENT_DIM] + tf.gather(
+        kernel[one.LATENT_DIM :], [3, 1, 4, 1, 5, 9]
     )
     np.testing.assert_allclose(dense(tf.concat([z, y], 1)), expected, atol=1e-5)
-    found = page.generator([z, y], training=False)
+    found = one.generator([z, y], training=False)
     np.testing.assert_allclose(found, body(tf.concat([z, y], 1), training=False), atol=1e-6)
 
 
-def test_the_generator_is_that_of_lesson_02_with_ten_more_inputs(page):
+def test_the_generator_is_that_of_lesson_02_with_ten_more_inputs(one):
     other = pages.Page("02_dcgan").definitions("generator").generator
-    shapes = [w.shape for w in page.generator.weights]
+    shapes = [w.shape for w in one.generator.weights]
     expected = [w.shape for w in other.weights]
     assert shapes[0] == (expected[0][0] + 10, expected[0][1])
     assert shapes[1:] == expected[1:]
@@ -164,14 +170,14 @@ def test_the_body_is_lesson_02s_discriminator_but_its_last_layer(monkeypatch):
 # Losses
 
 
-def test_losses_are_the_closed_forms(page):
+def test_losses_are_the_closed_forms(one):
     rng = np.random.default_rng(0)
     real, fake = rng.normal(0, 3, (2, 16, 1))
     d_real, d_fake = 1 / (1 + np.exp(-real)), 1 / (1 + np.exp(-fake))
     tensors = [tf.constant(x, tf.float32) for x in (real, fake)]
     expected = -np.log(d_real).mean() - np.log(1 - d_fake).mean()
-    assert float(page.discriminator_loss(*tensors)) == pytest.approx(expected, rel=1e-5)
-    assert float(page.generator_loss(tensors[1])) == pytest.approx(-np.log(d_fake).mean(), rel=1e-5)
+    assert float(one.discriminator_loss(*tensors)) == pytest.approx(expected, rel=1e-5)
+    assert float(one.generator_loss(tensors[1])) == pytest.approx(-np.log(d_fake).mean(), rel=1e-5)
 
 
 def test_the_class_loss_is_the_cross_entropy_of_the_right_class(page):
@@ -227,8 +233,8 @@ def test_d_sees_each_image_with_its_own_label(page, batch, monkeypatch):
     assert len(np.unique(z, axis=0)) == len(z)
 
 
-def test_fakes_are_asked_for_in_all_classes_alike(page):
-    labels = np.concatenate([page.draw_inputs()[1].numpy() for _ in range(200)])
+def test_fakes_are_asked_for_in_all_classes_alike(one):
+    labels = np.concatenate([one.draw_inputs()[1].numpy() for _ in range(200)])
     counts = labels.sum(axis=0)
     expected = len(labels) / 10
     assert np.abs(counts - expected).max() < 4 * np.sqrt(expected)
@@ -266,11 +272,11 @@ def test_what_is_measured_makes_no_other_run():
     assert not {"TRAINED_ON", "EPOCHS"} & page.constants.keys()
 
 
-def test_networks_with_two_inputs_are_copied_as_the_trainer_does(page):
-    copy = device.copy(page.generator)
-    z = tf.random.stateless_normal((N, page.LATENT_DIM), (1, 2))
+def test_networks_with_two_inputs_are_copied_as_the_trainer_does(one):
+    copy = device.copy(one.generator)
+    z = tf.random.stateless_normal((N, one.LATENT_DIM), (1, 2))
     inputs = [z, one_hot(3, 1, 4, 1, 5, 9)]
-    expected = page.generator(inputs, training=False)
+    expected = one.generator(inputs, training=False)
     np.testing.assert_array_equal(copy(inputs, training=False), expected)
 
 

@@ -182,6 +182,47 @@ def test_each_update_moves_its_own_network(page, batch):
             np.testing.assert_array_equal(a, b)
 
 
+class Noted:
+    """Stands in for an optimizer, and keeps what it is given."""
+
+    def apply(self, gradients, variables):
+        self.gradients = [np.asarray(gradient) for gradient in gradients]
+
+
+def test_the_losses_are_put_together_with_the_weights_of_the_paper(page, batch, monkeypatch):
+    """Choi et al. 2018, eq. 5 to 8: λ_cls 1, λ_rec 10, λ_gp 10; gradients of both totals."""
+    real, labels = (x[: page.BATCH_SIZE] for x in batch)
+    g, d = page.generator, page.discriminator
+    noted = {name: Noted() for name in ("d_optimizer", "g_optimizer")}
+    for name, stands_in in noted.items():
+        monkeypatch.setattr(page, name, stands_in)
+    state = page.rng.state.numpy()
+    page.update_discriminator(real, labels)
+    page.rng.state.assign(state)
+    fake = g([real, page.permuted(labels)], training=True)
+    alpha = page.rng.uniform((page.BATCH_SIZE, 1, 1, 1))
+    with tf.GradientTape() as tape:
+        answers, logits = d(real, training=True)
+        difference = tf.reduce_mean(d(fake, training=True)[0]) - tf.reduce_mean(answers)
+        penalty = steps.gradient_penalty(page.answer_of, real, fake, alpha)
+        d_total = difference + 10 * penalty + page.classification_loss(labels, logits)
+    expected = tape.gradient(d_total, d.trainable_variables)
+    for a, b in zip(noted["d_optimizer"].gradients, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+    page.rng.state.assign(state)
+    page.update_generator(real, labels)
+    page.rng.state.assign(state)
+    targets = page.permuted(labels)
+    with tf.GradientTape() as tape:
+        fake = g([real, targets], training=True)
+        answers, logits = d(fake, training=True)
+        cycle = tf.reduce_mean(tf.abs(real - g([fake, labels], training=True)))
+        g_total = -tf.reduce_mean(answers) + page.classification_loss(targets, logits) + 10 * cycle
+    expected = tape.gradient(g_total, g.trainable_variables)
+    for a, b in zip(noted["g_optimizer"].gradients, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
 def test_the_discriminator_learns_attributes_from_real_images_only(page, batch, monkeypatch):
     real, labels = (x[: page.BATCH_SIZE] for x in batch)
     seen = []

@@ -148,8 +148,17 @@ def test_measured_in_float32_whatever_training_runs_in():
     """bfloat16 rounds a product of numbers like 1 + 1/1000; measures must not."""
     dense = keras.Sequential([keras.Input((64,)), keras.layers.Dense(64, use_bias=False)])
     x = (1 + RNG(0).random((512, 64)) / 100).astype("float32")
+    switch = tf.config.optimizer.get_experimental_options
+    on = []
+
+    def network(batch, training):
+        on.append(switch()[device.ONEDNN_BFLOAT16])
+        return dense(batch, training=training)
+
     with device.precision("bfloat16"):
-        found = evaluation.in_batches(dense, x)
+        found = evaluation.in_batches(network, x)
+        assert switch()[device.ONEDNN_BFLOAT16]  # and so it is again, whatever units there are
+    assert not any(on)
     np.testing.assert_allclose(found, x @ np.asarray(dense.layers[0].kernel), atol=1e-4)
 
 

@@ -108,9 +108,8 @@ def test_inception_by_name_sees_its_size(monkeypatch, fetched, tmp_path):
     ("make", "name"),
     [(features.of_photographs, "InceptionV3"), (features.content_network, "VGG19")],
 )
-def test_a_network_asked_for_by_name_is_never_another_one(make, name, monkeypatch, tmp_path):
+def test_a_network_asked_for_by_name_is_never_another_one(make, name, monkeypatch):
     """Nobody answers."""
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(features, "KERAS_URL", "http://127.0.0.1:1")
     with pytest.raises(OSError, match=f"Put {name.lower().split('v3')[0]}.*DATA_DIR"):
         make(name)

@@ -1,7 +1,6 @@
 """Outline, budgets and manners of every lesson.
 
 What a page may do differently stands in its metadata, under `lesson`:
-    edition      3: it was written for the limits of the third edition (LIMITS)
     outline      "own": the headings between Setup and Results are its own
     photographs  true: its saved outputs show photographs, which take more room
     pictures     "jpeg": they are saved as JPEG
@@ -28,40 +27,23 @@ OUTLINE = [
     "Training step",
     "Training",
     "Results",
+    "Remember",
     "Try it",
     "References",
 ]
-LIMITS = {  # at most, by edition
-    2: {
-        "cells": 40,
-        # Their imports are longer since `utils` has more files, and the first cell shows causes.
-        "lines of code": 240,
-        "lines a cell": 30,
-        "characters a line": 88,
-        "words a cell": 180,
-        "words": 1600,
-        "bytes of outputs": 500_000,
-        "bytes with photographs": 1_500_000,
-    },
-    3: {
-        "cells": 60,
-        "lines of code": 260,
-        "lines a cell": 30,
-        "characters a line": 88,
-        "words a cell": 120,
-        "words": 2600,
-        "bytes of outputs": 700_000,
-        "bytes with photographs": 2_500_000,
-    },
+LIMITS = {  # at most
+    "cells": 60,
+    "lines of code": 260,
+    "lines a cell": 30,
+    "characters a line": 88,
+    "words a cell": 120,
+    "words": 2600,
+    "bytes of outputs": 700_000,
+    "bytes with photographs": 2_500_000,
 }
-HEADINGS = {2: OUTLINE, 3: [*OUTLINE[:-2], "Remember", *OUTLINE[-2:]]}
 METADATA = {"kernelspec", "language_info", "lesson"}
 CELL_METADATA = {"jupyter", "collapsed", "tags"}  # what is folded; what tools look for
 pytestmark = pytest.mark.parametrize("lesson", pages.lessons())
-
-
-def edition(page):
-    return page.facts.get("edition", 2)
 
 
 def texts(lesson):
@@ -91,7 +73,7 @@ def test_outline(lesson):
     page = pages.Page(lesson)
     title, *found = re.findall(r"^##? .+", "\n".join(page.texts), re.MULTILINE)
     assert title.startswith(f"# {lesson[:2]} · ")
-    expected = HEADINGS[edition(page)]
+    expected = OUTLINE
     if page.facts.get("outline") == "own":
         results = expected.index("Results")
         found = found[:2] + found[results - len(expected) :]
@@ -109,11 +91,8 @@ def test_title_cell(lesson):
 
 def test_budgets(lesson):
     page = pages.Page(lesson)
-    limits = LIMITS[edition(page)]
     found = sizes(page)
-    assert {k: v for k, v in found.items() if v > limits[k]} == {}
-    if edition(page) == 2:
-        assert 3 <= found["words"] / found["lines of code"] <= 8
+    assert {k: v for k, v in found.items() if v > LIMITS[k]} == {}
 
 
 def test_saved_outputs(lesson):
@@ -151,7 +130,7 @@ def test_every_figure_of_data_names_the_data(lesson):
     for cell in pages.Page(lesson).code:
         for node in ast.walk(ast.parse(cell.source)):
             call = ast.unparse(node) if isinstance(node, ast.Call) else ""
-            if re.match(r"(images\.show|monitor\.plot|panel\.plot)\(", call) and not re.search(
+            if re.match(r"(images\.show|panel\.plot)\(", call) and not re.search(
                 "untrained|textures", call
             ):
                 named = r"title=(f'\{(title|dataset\.name)\}|title\b|dataset\.name|crops\.name)"

@@ -18,21 +18,22 @@ from tools import pages, update
 from utils import datasets, record, run
 from utils.topics import pairs, superresolution
 
-DIGITS = "01_gan", "01_gan_collapse", "02_dcgan", "04_lsgan", "05_wgan_gp", "06_cgan"
-RECORDS = *DIGITS, "07_cyclegan", "09_srresnet", "09_srgan", "11_faces"
+RECORDS = sorted(path.parent.name for path in record.record_folder("").glob("*/run.json"))
+DIGITS = "02_dcgan", "04_lsgan", "05_wgan_gp", "06_cgan"
+FACES = "08_stargan", "11_faces"
+STAGES = [name for name in RECORDS if name.startswith("10_pggan_")]
+OF_TWO = "01_gan", "01_gan_collapse", "09_srresnet", "09_srgan"  # pages with two trainings
 # Read here, as every test has an environment of its own.
 DATA = os.environ.get("DATA_DIR", "")
 
 
 @pytest.fixture
-def served(tmp_path, monkeypatch):
-    """Servers on this machine hand out the archives in DATA_DIR; the cache is empty."""
+def served(monkeypatch):
+    """Servers on this machine hand out the archives in DATA_DIR, once: then the cache has them."""
     address = serve(DATA)
     monkeypatch.setattr(datasets, "MNIST_URLS", (f"{address}/mnist.npz",))
     monkeypatch.setattr(pairs, "HORSE_URLS", (f"{address}/horse2zebra.zip",))
     monkeypatch.setattr(superresolution, "BENCHMARK_URL", f"{address}/")
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
-    (tmp_path / "cache").mkdir()
 
 
 def serve(folder):
@@ -95,18 +96,36 @@ def assert_opened(name, trainer, out):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=needs("mnist.npz")) for name in DIGITS if "collapse" not in name]
+    [pytest.param(name, marks=needs("mnist.npz")) for name in DIGITS]
     + [pytest.param("07_cyclegan", marks=needs("horse2zebra.zip"))],
 )
 def test_the_record_opens_and_trains_nothing(name, as_a_reader, capsys):
     opens(name, capsys)
 
 
+def test_every_record_is_opened_here():
+    assert {*RECORDS} == {*DIGITS, *FACES, *STAGES, *OF_TWO, "07_cyclegan"}
+
+
 @needs("celeba_small.zip", "celeba_test128.zip")
-def test_the_record_of_faces_opens(as_a_reader, monkeypatch, capsys):
+@pytest.mark.parametrize("name", FACES)
+def test_the_record_of_faces_opens(name, as_a_reader, monkeypatch, capsys):
     """The small sets of CelebA are nowhere to download."""
     monkeypatch.setenv("DATA_DIR", DATA)
-    opens("11_faces", capsys)
+    opens(name, capsys)
+
+
+@needs("celeba_small.zip", "celeba_test128.zip")
+def test_the_records_of_all_stages_open(as_a_reader, monkeypatch, capsys):
+    """Each begins with what the one before has made."""
+    monkeypatch.setenv("DATA_DIR", DATA)
+    page = pages.Page("10_pggan")
+    names = page.execute({}, until=["stages.append("], show=["stages.append("])
+    out = capsys.readouterr().out
+    found = {f"10_pggan_{stage.size}": stage.trainer for stage in names["stages"]}
+    assert sorted(found) == STAGES
+    for name, trainer in found.items():
+        assert_opened(name, trainer, out)
 
 
 def opens(name, capsys):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.site_pages import MODULES
 from tools import pages
 from tools.site import __main__ as command
 from tools.site import build, measure, npm, pictures, serve, texts, widgets
@@ -269,20 +270,9 @@ def test_the_place_of_a_widget_stands_once_in_its_page(widget):
     assert widget.text.endswith(".")
 
 
-@pytest.fixture
-def all_modules(tmp_path, monkeypatch):
-    """Modules of all widgets of the table."""
-    monkeypatch.setattr(widgets, "MODULES", tmp_path)
-    for widget in widgets.TABLE:
-        (tmp_path / f"{widget.name}.js").write_text("", encoding="utf-8")
-
-
-@pytest.mark.usefixtures("all_modules")
-def test_widgets_hold_a_picture_until_they_start(tmp_path):
-    made = texts.Texts(tmp_path / "source", tmp_path / "html")
-    made.write()
+def test_widgets_hold_a_picture_until_they_start(written):
     for lesson in {widget.lesson for widget in widgets.TABLE}:
-        page = pages.Page(made.source / "notebooks" / f"{lesson}.ipynb")
+        page = pages.Page(written.source / "notebooks" / f"{lesson}.ipynb")
         cells = [text for text in page.texts if "gan-widget" in text]
         wanted = [widget for widget in widgets.TABLE if widget.lesson == lesson]
         assert len(cells) == len(wanted)
@@ -290,16 +280,13 @@ def test_widgets_hold_a_picture_until_they_start(tmp_path):
         assert sorted(places) == sorted(widget.place for widget in wanted)
         assert len(set(places)) == len(places)
         assert all(re.search(r'<img src="[^"]+" alt="[^"]+"', text) for text in cells)
-    index = (made.source / "index.md").read_text(encoding="utf-8")
+    index = (written.source / "index.md").read_text(encoding="utf-8")
     assert '<a href="notebooks/02_dcgan.html#widget-timemachine-02-dcgan">' in index
 
 
-def test_a_widget_without_a_module_is_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(widgets, "MODULES", tmp_path)
-    page = pages.Page("02_dcgan")
-    before = len(page.notebook.cells)
-    widgets.insert("02_dcgan", page.notebook, lambda *_: "")
-    assert len(page.notebook.cells) == before
+def test_every_widget_has_its_module():
+    for widget in widgets.TABLE:
+        assert (MODULES / f"{widget.name}.js").exists(), widget.name
 
 
 def test_a_place_that_is_lost_is_an_error():

@@ -199,10 +199,10 @@ def test_widgets_start_when_they_are_near(browser, lesson):
 
 
 @pytest.mark.parametrize("width", [TELEPHONE, DESKTOP])
-@pytest.mark.parametrize("lesson", sorted({widget.lesson for widget in widgets.there()}))
+@pytest.mark.parametrize("lesson", sorted({widget.lesson for widget in widgets.TABLE}))
 def test_a_link_leads_to_its_widget(browser, lesson, width):
     """Also to the last one of a page, while those above it start and grow."""
-    place = [widget for widget in widgets.there() if widget.lesson == lesson][-1].place
+    place = [widget for widget in widgets.TABLE if widget.lesson == lesson][-1].place
     browser.open("index", width)
     browser.driver.get(f"{browser.address}/notebooks/{lesson}.html#{place}")
     browser.wait("return !document.querySelector('.gan-widget[aria-busy]')")
@@ -216,7 +216,7 @@ def test_a_link_leads_to_its_widget(browser, lesson, width):
     assert browser.run("return scrollY") == 0
 
 
-@pytest.mark.parametrize("lesson", sorted({widget.lesson for widget in widgets.there()}))
+@pytest.mark.parametrize("lesson", sorted({widget.lesson for widget in widgets.TABLE}))
 def test_without_javascript_saved_pictures_stand_in_place_of_widgets(browser, lesson):
     browser.open(f"notebooks/{lesson}", script=False)
     browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

@@ -31,14 +31,14 @@ TOGETHER = (
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool = False) -> int:
+def run(lesson: str, preset: str = "", to_page: bool = False) -> int:
     """Execute a lesson, stream what it prints, save it, and list what it left.
 
     Args:
         lesson: name of a lesson.
         preset: sets PRESET; empty leaves it as it is.
-        to_page: where the lesson ran to its end, save its outputs in `notebooks/` too.
-        to_gallery: where it did, copy its picture to `outputs/gallery/`.
+        to_page: where the lesson ran to its end, save its outputs in `notebooks/` too, and its
+            picture in `outputs/gallery/`.
 
     Returns:
         Exit status: 0; 1 where a cell failed; 130 where the run was interrupted.
@@ -68,7 +68,6 @@ def run(lesson: str, preset: str = "", to_page: bool = False, to_gallery: bool =
     if to_page and finished:
         page.clean()
         page.save()
-    if to_gallery and finished:
         _copy_pictures(folder, lesson)
     try:
         if is_chief:

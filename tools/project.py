@@ -3,7 +3,6 @@
 run [LESSON] [PRESET]   run a lesson headless, its progress in this terminal
 refresh [LESSON ...]    run lessons at `long`, from their record, and save the pages' outputs
                         (or at the preset that a page's metadata call `saved`)
-gallery [LESSON ...]    the same, and save their pictures only
 record FOLDER           make the finished run in FOLDER the record of its lesson
 student LESSON          write a copy of a lesson in which the reader fills in losses and step
 address                 copy the project's address from pyproject.toml to where it stands
@@ -33,7 +32,6 @@ def main(arguments: list[str]) -> int:
     commands = {
         "run": run,
         "refresh": refresh,
-        "gallery": gallery,
         "record": record,
         "student": student,
         "address": address,
@@ -67,21 +65,12 @@ def run(lesson: str = "", preset: str = "") -> int:
 
 def refresh(*names: str) -> int:
     """Renew the saved outputs of pages, and their pictures in the gallery."""
-    return _from_records(names, to_page=True, to_gallery=True)
-
-
-def gallery(*names: str) -> int:
-    """Renew the pictures in the gallery."""
-    return _from_records(names, to_gallery=True)
-
-
-def _from_records(names: tuple[str, ...], **kept: bool) -> int:
     from tools import headless, pages
 
     os.environ["STANDIN"] = "never"  # a page shows real data
     saved = {name: pages.Page(name).facts.get("saved", "long") for name in pages.lessons()}
     wanted = names or saved
-    return max(headless.run(name, saved.get(name, "long"), **kept) for name in wanted)
+    return max(headless.run(name, saved.get(name, "long"), to_page=True) for name in wanted)
 
 
 def record(folder: str) -> int:

@@ -23,7 +23,7 @@ import imageio.v3 as iio
 import numpy as np
 
 from tools import update
-from utils import images, record, run, sources
+from utils import record, run, sources
 from utils.options import ROOT
 
 TERMS = {
@@ -190,14 +190,13 @@ def _hand_over(first: Path, second: Path) -> None:
 
 
 def _write_identity(lesson: str, name: str) -> None:
-    """Write what the page computes now into a record, and its frames as finished pictures."""
+    """Write what the page computes now into a record."""
     folder = record.record_folder(name)
     identity = _identity_of(lesson, name)
     told = run.read_metrics(folder)
     identity["machine"]["precision"] = told["precision"]
     identity["start is"] = "that of the page as it is now: assumed"
     run.write_json(folder / "run.json", identity)
-    _finish_frames(folder, told)
     write_card(folder)
 
 
@@ -210,19 +209,6 @@ def _identity_of(lesson: str, name: str) -> dict:
         environment = os.environ | options | {"OUTPUT_DIR": outputs}
         subprocess.run(command, cwd=ROOT, env=environment, check=True)
         return json.loads(file.read_text(encoding="utf-8"))
-
-
-def _finish_frames(folder: Path, told: dict) -> None:
-    """Make pictures with captions of frames that are still arrays of images."""
-    with np.load(folder / "state.npz", allow_pickle=False) as file:
-        state = dict(file)
-    if "frames" not in state:
-        return
-    history = json.loads(str(state["history"]))
-    steps = [0] + [row["step"] for row in history]
-    for i, (frame, step) in enumerate(zip(state.pop("frames"), steps, strict=True)):
-        state[f"frame/{i:05d}"] = images.frame(frame, f"{told['data']}, step {step:,}")
-    np.savez_compressed(folder / "state.npz", **state)
 
 
 def add_first_update(name: str) -> None:

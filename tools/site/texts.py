@@ -199,7 +199,7 @@ def filled(template: str, readme: str) -> str:
     if not rows:
         raise ValueError("README.md has no table of lessons.")
     lessons = "\n".join(f"{number} · {title} <{path}>" for number, title, path in rows)
-    names = dict.fromkeys(widget.lesson for widget in widgets.there())
+    names = dict.fromkeys(widget.lesson for widget in widgets.TABLE)
     places = [
         f"- Lesson {name[:2]}: {widgets.links(name, f'notebooks/{name}.html')}" for name in names
     ]

@@ -16,8 +16,6 @@ import nbformat
 
 from utils.options import ROOT
 
-MODULES = ROOT / "docs" / "_static" / "gan"
-
 
 @dataclass(frozen=True)
 class Widget:
@@ -200,11 +198,6 @@ TABLE = (
 )
 
 
-def there() -> list[Widget]:
-    """Return the widgets whose module exists, in the order of the lessons."""
-    return [widget for widget in TABLE if (MODULES / f"{widget.name}.js").exists()]
-
-
 def insert(
     lesson: str, notebook: nbformat.NotebookNode, picture: Callable[[str, str], str]
 ) -> None:
@@ -218,7 +211,7 @@ def insert(
     Raises:
         ValueError: a text of the table stands in no cell, or in several.
     """
-    for widget in there():
+    for widget in TABLE:
         if widget.lesson == lesson:
             cell = place(widget, notebook)
             shown = _picture(widget, notebook, picture)
@@ -233,7 +226,7 @@ def links(lesson: str, page: str = "") -> str:
         lesson: its name.
         page: the address of its page, "" for links within it.
     """
-    own = [widget for widget in there() if widget.lesson == lesson]
+    own = [widget for widget in TABLE if widget.lesson == lesson]
     return " · ".join(f'<a href="{page}#{x.place}">{x.title}</a>' for x in own)
 
 
