@@ -447,6 +447,28 @@ def test_first_updates_agree_up_to_rounding():
     assert not fingerprint.same_update(found[0], {})
 
 
+def test_rounding_that_adam_makes_large_is_no_difference():
+    """The gradient of a weight that does not matter is rounding, but Adam moves it as far."""
+    found = []
+    for rounding in 1e-6, -1e-6:
+        d, g = (keras.Variable(np.ones(n, "float32")) for n in (400, 1))
+        adam = {name: keras.optimizers.Adam(0.01) for name in ("d", "g")}
+        for name, variable in ("d", d), ("g", g):
+            adam[name].build([variable])
+
+        def step(batch, d=d, g=g, adam=adam, rounding=rounding):
+            gradient = np.full(400, 1.0, "float32")
+            gradient[:20] = rounding
+            adam["d"].apply([gradient], [d])
+            adam["g"].apply([tf.reduce_sum(d.value)[None]], [g])
+            return {"loss": 1.0}
+
+        found.append(fingerprint.first_update(step, None, adam))
+    moments = [abs(one["g/000"][0]) for one in found]
+    assert 1e-4 < abs(moments[0] / moments[1] - 1) < 0.01
+    assert fingerprint.same_update(*found)
+
+
 def test_rates_after_the_first_update_count():
     """All begin with 0.1, and the first update is the same."""
     found = []

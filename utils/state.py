@@ -157,7 +157,7 @@ class State:
         """Return what a step does with a batch from the start on, op by op; it is taken back."""
         self.set(self.start)
         found = fingerprint.first_update(step, batch, self.parts)
-        found |= {f"average of {name}/": [decay] for name, decay in self.decays.items()}
+        found |= {f"averages/{name}": [decay] for name, decay in self.decays.items()}
         self.set(self.start)
         return found
 
