@@ -301,7 +301,7 @@ def test_an_arm_of_growing_differs_in_what_its_name_says(name):
     found = page.definitions("LEARNING_RATE", "SEED", "build_critic", "faded", "PixelNorm")
     assert vars(found)["ROUNDS"] == rounds
     assert vars(found)["SEED"] == seed
-    unchanged = pages.Page("10_pggan").definitions("LEARNING_RATE").LEARNING_RATE
+    unchanged = pages.Page("10_pggan").definitions("build_critic").LEARNING_RATE
     assert vars(found)["LEARNING_RATE"] == growing_parts.RATES.get(name, unchanged)
     kinds = {type(layer).__name__ for layer in found.build_critic(8).layers}
     assert ("MinibatchDeviation" in kinds) == (name != "without minibatch deviation")
