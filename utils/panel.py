@@ -178,8 +178,9 @@ def diversity(made: np.ndarray, data: Any) -> dict[str, float]:
     real = getattr(data, "images", None)
     if real is None or made.shape[1:] != real.shape[1:] or min(len(made), len(real)) < 2:
         return {}
-    found, whole = map(metrics.diversity, (images.to_uint8(made), real[: len(made)]))
-    return {"diversity": round(found / whole, 4)} if whole else {}  # 0: copies of each other
+    of_real = metrics.diversity(real[: len(made)])  # 0 where they are copies of each other
+    of_made = metrics.diversity(images.to_uint8(made))
+    return {"diversity": round(of_made / of_real, 4)} if of_real else {}
 
 
 def check_finite(names: list[str], results: np.ndarray, before: dict[str, float]) -> None:
