@@ -191,8 +191,9 @@ class Evaluation:
         Fréchet distance (and as a multiple of its floor), kernel distance (and its standard
         deviation), precision, recall, and for a classifier what `metrics.class_shares` gives.
         "nearer train" is the share of images whose nearest neighbour among training images is
-        nearer than that among as many test images, in pixels and in features: at the floor
-        nothing was memorised, a copy gets 1.
+        nearer than that among as many test images, in pixels and in features: about .5 where
+        nothing was memorised. A copy of one of these n training images counts 1, one of any other
+        about .5, so copies of all N training images get about .5 + .5 n / N.
 
         Raises:
             ValueError: there are fewer than n images, or their values are none of images.
