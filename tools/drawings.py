@@ -312,7 +312,7 @@ def wgan_gp() -> Axes:
     label(axes, (577, 252), "G wants this\nto be large.", FAKE)
     arrow(axes, (628, 90), (668, 90), (668, 122), colour=REAL)
     arrow(axes, (628, 210), (668, 210), (668, 182), colour=FAKE)
-    label(axes, (696, 152), "D wants a large\ndifference. It\nestimates W.", JUDGE)
+    label(axes, (696, 152), "D wants a large\ndifference, which\nestimates W.", JUDGE)
     arrow(axes, (629, 340), (657, 340))
     label(axes, (706, 340), "penalty if\nthe slope\nis not 1", JUDGE)
     label(axes, (20, 30), "The critic gives a number, not a probability.", at="left")
@@ -446,7 +446,7 @@ def cyclegan() -> Axes:
     notes(
         axes,
         590,
-        "A: horses, B: zebras. Each generator stands in both halves, so there are four networks.",
+        "A: horses, B: zebras. There are two generators (each in both halves) and two discriminators.",
         "Not drawn: the identity loss, and the pool that keeps old fakes for the discriminators.",
     )
     return axes
@@ -682,7 +682,7 @@ def _two_answers(axes: Axes) -> None:
         axes,
         402,
         "The five numbers of a label: black hair, blond hair, brown hair, male, young.",
-        "G wants a high answer 1 for its images, and the attributes of c in answer 2.",
+        "G wants its images to look real (answer 1) and to show the attributes of c (answer 2).",
         "D learns answer 2 from real photographs and their labels.",
     )
 
@@ -704,7 +704,7 @@ def pggan() -> Axes:
         axes,
         520,
         "In the first half of a stage, α rises from 0 to 1. In the second half, α is 1.",
-        "Grey: what was there in the stage before. The critic sees fake or real images.",
+        "Grey: the old way to or from the image, which will disappear. The critic sees fakes and real images.",
     )
     return axes
 
