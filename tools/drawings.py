@@ -446,7 +446,7 @@ def cyclegan() -> Axes:
     notes(
         axes,
         590,
-        "A: horses, B: zebras. There are two generators (each in both halves) and two discriminators.",
+        "A: horses, B: zebras. Two generators (each in both halves) and two discriminators.",
         "Not drawn: the identity loss, and the pool that keeps old fakes for the discriminators.",
     )
     return axes
@@ -704,7 +704,7 @@ def pggan() -> Axes:
         axes,
         520,
         "In the first half of a stage, α rises from 0 to 1. In the second half, α is 1.",
-        "Grey: the old way to or from the image, which will disappear. The critic sees fakes and real images.",
+        "Grey: the old way to or from the image, which will disappear. The critic sees both kinds.",
     )
     return axes
 
