@@ -29,8 +29,8 @@ test: lint $(VENV)/export ## all that CI runs: lint, unit tests, every lesson at
 	  $(PY) -m pytest -n 2 --nbval-lax tests notebooks; \
 	  status=$$?; rm -rf "$$OUT"; exit $$status
 
-test-kill: $(VENV)/ready ## every lesson that trains, killed at random and run again
-	$(PY) -m pytest -m slow -s tests/test_kill.py
+test-kill: $(VENV)/ready ## every lesson that trains, killed at random and run again; sizes of `paper`
+	$(PY) -m pytest -m slow -s tests/test_kill.py tests/test_paper.py
 
 test-devices: $(VENV)/ready ## every lesson on two devices, and four in two processes
 	$(PY) -m pytest -m slow tests/test_device.py tests/test_workers.py

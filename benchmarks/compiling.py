@@ -1,18 +1,20 @@
 """Does XLA pay on this machine? What a lesson's constant XLA is decided by.
 
-    python -m benchmarks.compiling [LESSON ...]
+    python -m benchmarks.compiling [LESSON ...] [--turns N]
 
 The update of a lesson at `quick`, averages included, on one batch: with XLA and without, in
 turns, in the precision that the lesson trains in here. XLA knows no bfloat16 on a CPU, and then
-computes in float32. Of lesson 09 the first stage. Nothing else may run.
+computes in float32. Of lesson 09 the first stage. Last in a row: the seconds of the first call,
+in which the update is traced and compiled. Nothing else may run.
 """
 
 from __future__ import annotations
 
+import argparse
 import functools
 import os
-import sys
 import tempfile
+import time
 
 import matplotlib
 import tensorflow as tf
@@ -24,7 +26,7 @@ TURNS = 9
 CALLS = 50  # in a turn, of a step on digits
 
 
-def measure(lesson: str) -> None:
+def measure(lesson: str, turns: int) -> None:
     """Print a lesson's rows."""
     trainer, given = overhead.until_training(lesson)
     batch = next(iter(given["dataset"].from_step(0)))
@@ -32,19 +34,30 @@ def measure(lesson: str) -> None:
     for name, xla in ("without XLA", False), ("with XLA", True):
         step = tf.function(trainer._update, jit_compile=xla)
         calls[name] = functools.partial(step, batch)
+    compiling = {}
     with device.precision(device.training_precision(), trainer.parts.values()):
-        found = timing.in_turns(calls, TURNS, CALLS if lesson < "07" else 1)
+        for name, call in calls.items():
+            began = time.perf_counter()
+            timing.wait_for(call())
+            compiling[name] = time.perf_counter() - began
+        found = timing.in_turns(calls, turns, CALLS if lesson < "07" else 1)
     middle = {name: sorted(seconds)[len(seconds) // 2] for name, seconds in found.items()}
     for name, seconds in found.items():
         ratio = middle["without XLA"] / middle[name]
-        print(f"| {lesson} | {name} | {timing.spread(seconds)} | {ratio:.2f} |", flush=True)
+        row = lesson, name, timing.spread(seconds), f"{ratio:.2f}", f"{compiling[name]:.0f} s"
+        print(f"| {' | '.join(row)} |", flush=True)
 
 
 if __name__ == "__main__":
-    os.environ |= {"PRESET": "quick", "STANDIN": "never"}
+    os.environ["PRESET"] = "quick"
+    os.environ.setdefault("STANDIN", "never")
     matplotlib.use("agg")
-    for lesson in sys.argv[1:] or overhead.LESSONS:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("lesson", nargs="*", default=overhead.LESSONS)
+    parser.add_argument("--turns", type=int, default=TURNS)
+    chosen = parser.parse_args()
+    for lesson in chosen.lesson:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["OUTPUT_DIR"] = folder
-            measure(lesson)
+            measure(lesson, chosen.turns)
     print(f"{device.name()}, {runtime.versions()}")

@@ -258,5 +258,6 @@ def main(lessons: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    os.environ |= {"PRESET": "quick", "STANDIN": "never"}
+    os.environ["PRESET"] = "quick"
+    os.environ.setdefault("STANDIN", "never")
     main(sys.argv[1:])

@@ -4,8 +4,9 @@
 
 The plain steps are those of public tutorials, over the same networks, batch and settings, in
 float32: Keras' for the lessons on digits (its guide to a custom `train_step`, its examples of
-WGAN-GP, also for each stage of lesson 10, and of a conditional GAN), TensorFlow's CycleGAN, and for
-lesson 09 what most repositories have, where D and G each draw their own crops.
+WGAN-GP, also for each stage of lesson 10, and of a conditional GAN), TensorFlow's CycleGAN, the
+authors' way for StarGAN, and for lesson 09 what most repositories have, where D and G each draw
+their own crops.
 All are timed in turns in one process, together with the largest convolution and matrix product
 that show how fast the machine can be. Nothing else may run.
 """
@@ -296,6 +297,56 @@ def cyclegan(size: int, identity: bool) -> Case:
     return Case(page, sides, (tuple(images),), own)
 
 
+def stargan(size: int = 128, n: int = 16, updates: int = 5) -> Case:
+    """Return lesson 08 with the paper's networks, and its step as the authors' code has it.
+
+    They (https://github.com/yunjey/stargan) permute the labels once a batch, and update D with
+    one batch at a time.
+    """
+    values = {"IMAGE_SIZE": size, "WIDTH": 64, "BLOCKS": 6, "BATCH_SIZE": n, "N_CRITIC": updates}
+    page = changed("08_stargan", values).definitions("train_step")
+    g, d, rng = page.generator, page.discriminator, page.rng
+    g_optimizer, d_optimizer = (adam(x, 1e-4, 0.5) for x in (g, d))
+
+    def named(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+        return tf.reduce_sum(losses) / n
+
+    def penalty(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+        alpha = rng.uniform((n, 1, 1, 1))
+        between = alpha * real + (1 - alpha) * fake
+        with tf.GradientTape() as tape:
+            tape.watch(between)
+            answers, _ = d(between, training=True)
+        gradients = tape.gradient(answers, between)
+        norms = tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3]) + 1e-12)
+        return tf.reduce_mean((norms - 1.0) ** 2)
+
+    def plain(batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        images, labels = batch
+        for i in range(updates):
+            real, own = images[i * n : (i + 1) * n], labels[i * n : (i + 1) * n]
+            wanted = tf.random.experimental.stateless_shuffle(own, rng.make_seeds(1)[:, 0])
+            with tf.GradientTape() as tape:
+                answers, logits = d(real, training=True)
+                fake = g([real, wanted], training=True)
+                d_loss = tf.reduce_mean(d(fake, training=True)[0]) - tf.reduce_mean(answers)
+                d_loss += 10.0 * penalty(real, fake) + named(own, logits)
+            descend(tape, d_loss, d, d_optimizer)
+        with tf.GradientTape() as tape:
+            fake = g([real, wanted], training=True)
+            answers, logits = d(fake, training=True)
+            cycled = g([fake, own], training=True)
+            g_loss = 10.0 * tf.reduce_mean(tf.abs(real - cycled)) - tf.reduce_mean(answers)
+            g_loss += named(wanted, logits)
+        descend(tape, g_loss, g, g_optimizer)
+        return {"d_loss": d_loss, "g_loss": g_loss}
+
+    images = tf.random.stateless_uniform((n * updates, size, size, 3), (1, 1), -1, 1)
+    labels = tf.cast(tf.random.stateless_uniform((n * updates, 5), (1, 2)) < 0.5, tf.float32)
+    return Case(page, {"plain": plain, "lesson": page.train_step}, ((images, labels),), [g, d])
+
+
 def srgan(first: bool, size: int = 96, batch_size: int = 8) -> Case:
     """Return a stage of lesson 09 with the paper's networks, and the same written plainly."""
     page = pages.Page(SRGAN).definitions("cross_entropy", "mean_square")
@@ -348,6 +399,7 @@ CASES = {
     "lesson 07, 128": lambda: cyclegan(128, True),
     "lesson 07, 128, no identity loss": lambda: cyclegan(128, False),
     "lesson 07, 256": lambda: cyclegan(256, True),
+    "lesson 08": stargan,
     "lesson 09, first stage": lambda: srgan(True),
     "lesson 09, second stage": lambda: srgan(False),
     **{f"lesson 10, {size}": functools.partial(pggan, size) for size in PGGAN_SIZES},
@@ -380,7 +432,7 @@ def start(case: str) -> None:
     runtime.start(1, mixed_precision=case > "lesson 07")
 
 
-def timed(name: str) -> None:
+def timed(name: str, turns: int) -> None:
     """Print a case's rows."""
     start(name)
     case = CASES[name]()
@@ -392,7 +444,7 @@ def timed(name: str) -> None:
         for precision in precisions[: 1 if side == "plain" else None]:
             compiled = case.compiled(side) if side in case.sides else tf.function(step)
             calls[side, precision] = _in(precision, case.networks, compiled, arguments)
-    found = timing.in_turns(calls, turns=TURNS, calls=20 if name < "lesson 07" else 1)
+    found = timing.in_turns(calls, turns=turns, calls=20 if name < "lesson 07" else 1)
     middle = {key: statistics.median(seconds) for key, seconds in found.items()}
     rate = {key: counted[key[0]] / seconds / 1e9 for key, seconds in middle.items()}
     for side, precision in found:
@@ -434,11 +486,12 @@ def main() -> None:
     """Measure all cases, each in processes of its own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("case", nargs="*", help=f"one or more of: {', '.join(CASES)}")
+    parser.add_argument("--turns", type=int, default=TURNS, help="of both steps in turns")
     parser.add_argument("--part", choices=("time", "plain", "lesson"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.part:
         case = chosen.case[0]
-        timed(case) if chosen.part == "time" else memory(case, chosen.part)
+        timed(case, chosen.turns) if chosen.part == "time" else memory(case, chosen.part)
         return
     print(
         "| | side | precision | step: median (middle half) | times as fast as plain float32 ",
@@ -448,6 +501,7 @@ def main() -> None:
     for case in chosen.case or CASES:
         for part in ("time", "plain", "lesson"):
             command = [sys.executable, "-m", "benchmarks.steps", case, "--part", part]
+            command += ["--turns", str(chosen.turns)]
             text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             marks = ("| ", "limit", "memory")
             print("\n".join(x for x in text.splitlines() if x.startswith(marks)), flush=True)

@@ -454,11 +454,22 @@ def test_a_judge_is_whole_and_reliable(name):
         assert values[attribute] >= 0.9
 
 
+@pytest.mark.parametrize("name", judges.NAMES)
+def test_a_judge_of_larger_faces_sees_them_at_64(name):
+    small = np.random.default_rng(1).uniform(-1, 1, (2, 64, 64, 3)).astype("float32")
+    large = small.repeat(2, 1).repeat(2, 2)
+    expected = judges.judge(name).predict(small, verbose=0)
+    for a, b in zip(judges.judge(name, 128).predict(large, verbose=0), expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
 def test_the_judges_are_two():
     assert judges.network("first").count_params() != judges.network("second").count_params()
     assert training.SEEDS["first"] != training.SEEDS["second"]
     with pytest.raises(ValueError, match="name='third'"):
         judges.judge("third")
+    with pytest.raises(ValueError, match="size=96: judges see faces of 64 pixels"):
+        judges.judge("first", 96)
 
 
 def test_damaged_weights_are_refused(tmp_path, monkeypatch):

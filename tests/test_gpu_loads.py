@@ -1,12 +1,13 @@
 """The loads for a machine with a GPU; what runs there is rehearsed by `make gpu-loads` itself."""
 
+import os
 import subprocess
 import tarfile
 
 import nbformat
 import pytest
 
-from tools.gpu import loads
+from tools.gpu import loads, rehearsal
 from utils.options import ROOT
 
 PACK = """
@@ -80,3 +81,15 @@ def test_the_script_has_a_function_for_each_stage_that_it_names():
     (names,) = [line for line in text.splitlines() if line.startswith("for name in")]
     for name in names.partition(":-")[2].partition("}")[0].split():
         assert f"\n{name}() {{" in text
+
+
+def test_the_rehearsal_wants_a_python_that_runs(tmp_path, monkeypatch):
+    """A shim of pyenv is found, but runs only where its version is chosen."""
+    python = tmp_path / f"python{loads.PYTHON}"
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    python.write_text("#!/bin/sh\necho command not found >&2; exit 127\n", encoding="utf-8")
+    python.chmod(0o755)
+    with pytest.raises(ValueError, match=r"needs Python 3.12: install it, or set PATH"):
+        rehearsal.find_python()
+    python.write_text("#!/bin/sh\necho Python 3.12.1\n", encoding="utf-8")
+    assert rehearsal.find_python() == str(python)

@@ -33,7 +33,7 @@ TERMS = {
     "DIV2K": "research use: cite Agustsson and Timofte 2017",
     "CelebA": "non-commercial research and education only: cite Liu et al. 2015",
 }
-BOUND = ("CelebA",)  # data whose terms bind the weights, too
+BOUND = ("horse2zebra", "BSDS500", "DIV2K", "CelebA")  # their terms bind the weights, too
 TRAININGS = {  # of the pages that have several
     "01_gan": ("01_gan", "01_gan_collapse"),
     "09_srgan": ("09_srresnet", "09_srgan"),

@@ -22,21 +22,33 @@ INSTALLED = (
 )
 
 
-def run(folders: Sequence[Path], stages: Sequence[str] = ("check", "lesson", "resume")) -> None:
-    """Unpack the loads in an empty folder, under that machine's Python, and run stages.
-
-    The lesson runs at `smoke`. What the stages wrote is left in `.gpu/rehearsal`.
-
-    Args:
-        folders: the loads.
-        stages: of `there.sh`.
+def find_python() -> str:
+    """Return where that machine's Python is here.
 
     Raises:
-        ValueError: there is no such Python, or a stage failed.
+        ValueError: there is none, or it does not run.
     """
     python = shutil.which(f"python{PYTHON}")
-    if python is None:
+    asked = python and subprocess.run([python, "--version"], capture_output=True, text=True)
+    if not asked or PYTHON not in asked.stdout:
         raise ValueError(f"The rehearsal needs Python {PYTHON}: install it, or set PATH.")
+    return python
+
+
+def run(python: str, folders: Sequence[Path], stages: Sequence[str] = ()) -> None:
+    """Unpack the loads in an empty folder, under that machine's Python, and run stages.
+
+    The lesson runs at `smoke`, and steps are timed once. What the stages wrote is left in
+    `.gpu/rehearsal`.
+
+    Args:
+        python: of `find_python`.
+        folders: the loads.
+        stages: of `there.sh`; all by default.
+
+    Raises:
+        ValueError: a stage failed.
+    """
     out = FOLDER / "rehearsal"
     shutil.rmtree(out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as name:
@@ -54,19 +66,24 @@ def run(folders: Sequence[Path], stages: Sequence[str] = ("check", "lesson", "re
         path = f"{root / 'python' / 'bin'}{os.pathsep}{os.environ['PATH']}"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
         environment |= {"ROOT": name, "OUT": str(out), "PATH": path, "PRESET": "smoke"}
-        environment |= {"RESUME_STEPS": "3", "SLOWER": "4"}
+        environment |= {"RESUME_STEPS": "3", "SLOWER": "12", "TURNS": "1"}
         there = root / "loads" / folders[-1].name / "there.sh"
         ended = subprocess.run(["bash", there, *stages], env=environment, cwd=root).returncode
     log = out / "times.log"
     times = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    if ended or len(times) < len(stages) or not all(": status 0," in line for line in times):
+    if (
+        ended
+        or len(times) < max(1, len(stages))
+        or not all(": status 0," in line for line in times)
+    ):
         raise ValueError(f"A stage failed: see its message above, and {out}.")
 
 
 def main() -> int:
     """Pack, check and rehearse; return the exit status."""
     try:
-        run(loads.write())
+        python = find_python()
+        run(python, loads.write(), sys.argv[1:])
     except ValueError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2

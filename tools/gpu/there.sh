@@ -2,7 +2,7 @@
 # On the machine with a GPU, in the last load's folder: bash there.sh [STAGE ...]
 # The loads before it have brought their pieces of TensorFlow to $ROOT/parts (ROOT: the home folder).
 # What it measures goes to $OUT, a file a stage, each as soon as it is known; a stage that fails or
-# takes too long does not end the others.
+# takes too long does not end the others. TURNS=1 and SLOWER=12 (times longer limits) are for a rehearsal.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export ROOT=${ROOT:-$HOME} OUT=${OUT:-$PWD/out} LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
@@ -31,11 +31,16 @@ lesson() { # the whole page at `quick`
 }
 resume() { stage resume 150 python3 -m benchmarks.resume "${RESUME_STEPS:-100}"; }
 steps() {
-  for case in "lesson 02" "lesson 07, 128" "lesson 09, first stage" "lesson 09, second stage"; do
-    stage "steps_${case//[ ,]/_}" 120 python3 -m benchmarks.steps "$case" --part time
+  for case in "lesson 02" "lesson 07, 128" "lesson 08" "lesson 09, first stage" "lesson 09, second stage"; do
+    stage "steps_${case//[ ,]/_}" 120 env PRECISION=bfloat16 python3 -m benchmarks.steps "$case" --part time ${TURNS:+--turns $TURNS}
   done
 }
-compiling() { stage compiling 200 python3 -m benchmarks.compiling 02_dcgan 05_wgan_gp 07_cyclegan 09_srgan 11_faces; }
+compiling() { # in both precisions
+  for precision in float32 bfloat16; do
+    stage "compiling_$precision" 200 env PRECISION=$precision \
+      python3 -m benchmarks.compiling 02_dcgan 07_cyclegan 08_stargan 09_srgan ${TURNS:+--turns $TURNS}
+  done
+}
 data() { stage data 120 python3 -m benchmarks.overhead 02_dcgan 09_srgan; }
 tests() {
   stage tests 300 env PRESET=smoke python3 -m pytest -q -x -p no:cacheprovider \

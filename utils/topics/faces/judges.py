@@ -1,7 +1,8 @@
 """Judges: two networks of the project that say which attributes a face of 64 x 64 has.
 
-They differ in form and seed. The first may choose: a network, a moment, a z. The second is used
-for nothing but the numbers of pages, so that these do not praise what the first preferred.
+They differ in form and seed. The first may choose: a network, a moment, a z; scores are in its
+features. The second only counts attributes in the results of pages, so that these counts do not
+praise what the first preferred.
 """
 
 from __future__ import annotations
@@ -24,19 +25,23 @@ NAMES = ("first", "second")
 JUDGED = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Eyeglasses", "Male", "Smiling", "Young")
 
 
-def network(name: str) -> keras.Model:
-    """Build a judge: (n, 64, 64, 3) in [-1, 1] -> features (n, 128), logits (n, 40).
+def network(name: str, size: int = SIDE) -> keras.Model:
+    """Build a judge: (n, size, size, 3) in [-1, 1] -> features (n, 128), logits (n, 40).
 
     Args:
         name: "first", plain convolutions and max pooling; "second", residual blocks with
             strides (He et al. 2016).
+        size: pixels a side of the faces, a multiple of 64; larger ones become 64 by means.
 
     Raises:
-        ValueError: another name.
+        ValueError: another name, or no multiple of 64.
     """
     one_of(NAMES, name=name)
-    inputs = layers.Input((SIDE, SIDE, 3))
-    x = layers.Conv2D(32, 4, 2, padding="same", use_bias=False)(inputs)  # (n, 32, 32, 32)
+    if size % SIDE or size < SIDE:
+        raise ValueError(f"size={size}: judges see faces of {SIDE} pixels a side or a multiple.")
+    inputs = layers.Input((size, size, 3))
+    x = inputs if size == SIDE else layers.AveragePooling2D(size // SIDE)(inputs)
+    x = layers.Conv2D(32, 4, 2, padding="same", use_bias=False)(x)  # (n, 32, 32, 32)
     for channels in (64, 128, 192, 256) if name == "first" else (48, 96, 192):
         x = _plain(x, channels) if name == "first" else _residual(x, channels)
     x = layers.GlobalAveragePooling2D()(layers.ReLU()(layers.BatchNormalization()(x)))
@@ -63,14 +68,17 @@ def _residual(x: keras.KerasTensor, channels: int) -> keras.KerasTensor:
     return layers.Add()([shortcut, y])
 
 
-def judge(name: str) -> keras.Model:
+def judge(name: str, size: int = SIDE) -> keras.Model:
     """Return a judge as tools/judges.py trained it; its weights carry CelebA's terms.
+
+    Args:
+        name, size: of `network`.
 
     Raises:
         ValueError: another name, or the file of its weights is damaged.
     """
     sources.check_sums(FOLDER)
-    model = network(name)
+    model = network(name, size)
     with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as file:
         model.set_weights([file[key].astype("float32") for key in file.files])
     return model
@@ -81,7 +89,7 @@ def found(model: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
 
     Args:
         model: from `judge`.
-        images: faces, (n, 64, 64, 3), float32 in [-1, 1] or uint8.
+        images: faces of the model's size, (n, size, size, 3), float32 in [-1, 1] or uint8.
 
     Returns:
         {attribute: bool (n,)}. The loss in training gave both answers equal weight, however rare
