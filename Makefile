@@ -42,10 +42,10 @@ test-browser: $(VENV)/ready ## every lesson in JupyterLab, through a headless Ch
 	$(PY) -m pip install --quiet selenium
 	$(PY) -m pytest -m browser -rs tests/test_browser.py
 
-gpu-loads: $(VENV)/ready ## what a machine with a GPU and without a network gets, and a rehearsal
+gpu-loads: $(VENV)/ready ## what a machine with a GPU and without a network gets, and a rehearsal; an hour
 	$(PY) -m tools.gpu.rehearsal
 
-faults: $(VENV)/ready ## the table of all that was broken on purpose; half an hour
+faults: $(VENV)/ready ## the table of all that was broken on purpose; a quarter of an hour
 	$(PY) -m pytest -m fault --faults tests
 
 lint: $(VENV)/ready ## ruff over code and lessons

@@ -13,7 +13,7 @@ A file imports only files that stand above it:
     datasets     batches whose order depends on (seed, step); MNIST, a folder of yours
     metrics      distances between sets of features, without TensorFlow
     evaluation   how good samples are, beside the floor; the classifier of digits
-    layers       what three lessons build their networks with
+    layers       what several lessons build their networks with
     steps        training steps and a learning rate that several lessons use
     fingerprint  what a run computes, from which start, and in what two runs differ
     state        all variables of a run, their averages, and what they began with
@@ -24,7 +24,7 @@ A file imports only files that stand above it:
     panel        the live panel, curves, the health of a run
     training     Trainer: the loop
 
-In topics/ lies what one or two lessons need; a topic, a file or a folder,
+In topics/ lies what only a few lessons need; a topic, a file or a folder,
 imports the files above, no other topic:
     plane            a game whose best discriminator is known: lessons 01 and 04
     ring             eight Gaussians, and how many a generator finds: lesson 04
@@ -32,14 +32,14 @@ imports the files above, no other topic:
     classes          samples that were asked for by class, measured: lesson 06
     pairs            two kinds of photographs without pairs: lesson 07
     translations     photographs that become another kind, measured: lesson 07
-    cyclegan         layers and image pool of CycleGAN: lesson 07
+    cyclegan         layers and image pool of CycleGAN: lessons 07 and 08
     superresolution  photographs, crops to train on, the protocol of measuring: lesson 09
     enlarging        photographs of any size through a network; their spectrum: lesson 09
     upscaling        layers that make images larger: lesson 09
     convolution      the last layer of networks that make photographs: 07 and 09
     features         networks trained on ImageNet, to compare photographs in: 07 and 09
     growing          images of growing size, and how to measure them: lesson 10
-    faces            faces with labels, drawn ones, and their judges: lessons 07, 08, 10 and 11
+    faces            faces with labels, drawn ones, and their judges: lessons 08, 10 and 11
     export           a network as files for other programs: 07 and 09
 """
 

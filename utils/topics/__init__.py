@@ -1,1 +1,1 @@
-"""What only one or two lessons need."""
+"""What only a few lessons need."""
