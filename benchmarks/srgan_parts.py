@@ -34,13 +34,13 @@ NO_D = [  # D is built and asked, but nothing learns from it
     ("    d_optimizer.apply(gradients, discriminator.trainable_variables)\n", ""),
 ]
 WEIGHT = "quick=3e-3, long=3e-3"
-PIXELS, FEATURES, BLIND = "pixels alone", "features alone", "features + D, weight 0.003"
+PIXELS, FEATURES, BLIND = "pixels alone", "features alone", "features, D 0.003"
 ARMS = {  # listed before the first was trained
     PIXELS: [(CONTENT, "content_loss = mean_square(hr, sr)"), *NO_D],
     FEATURES: NO_D,
-    "features + D, weight 0.001": [(WEIGHT, "quick=3e-3, long=1e-3")],
+    "features, D 0.001": [(WEIGHT, "quick=3e-3, long=1e-3")],
     BLIND: [],
-    "features + D, weight 0.01": [(WEIGHT, "quick=3e-3, long=1e-2")],
+    "features, D 0.01": [(WEIGHT, "quick=3e-3, long=1e-2")],
 }
 DEPTHS = (2, 3, 5, 9)  # fire modules of SqueezeNet; the content loss compares the fifth
 PLACES = 4000  # where features are compared as two sets
@@ -140,7 +140,7 @@ def main(numbers: list[str]) -> None:
     ]
     heads = [f"Set14, {kind}" for kind in ("hair", "grass", "bridge")]
     labels = {"columns": 3, "scale": 4, "rows": [*made, "original"], "heads": heads}
-    images.show(np.stack(parts), title="BSDS500, five trainings", **labels)
+    images.show(np.stack(parts), title="five trainings", **labels)
     plt.savefig(ROOT / "outputs" / "gallery" / "09_parts.jpg")
     write_pairs("pairs", made[FEATURES], made[BLIND])
     write_pairs("pairs with pixels", made[PIXELS], made[BLIND])
