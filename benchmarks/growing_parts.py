@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from typing import Any
@@ -133,10 +134,22 @@ def draw(found: dict[str, Any], of: dict[int, tuple[float, float]]) -> None:
     axes.legend()
     figure.tight_layout()
     figure.savefig(GALLERY / "10_growing.png", dpi=110)
+    draw_parts()
+
+
+def draw_parts() -> None:
+    """Draw samples of growing, of not growing, and of what was left out, a row each."""
     shown = ["growing, seed 1", "not growing, seed 1", *CHANGES]
-    rows = [iio.imread(FOLDER / str([*ARMS].index(name)) / "samples.png") for name in shown]
-    picture = np.concatenate(rows).repeat(2, 0).repeat(2, 1)
-    iio.imwrite(GALLERY / "10_parts.jpg", picture, quality=90)
+    figure, grid = plt.subplots(len(shown), figsize=(7.6, 0.86 * len(shown)))
+    for axes, name in zip(grid, shown, strict=True):
+        axes.imshow(iio.imread(FOLDER / str([*ARMS].index(name)) / "samples.png"))
+        axes.set(xticks=[], yticks=[])
+        label = textwrap.fill(name.removesuffix(", seed 1"), width=13)
+        axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
+        axes.spines[:].set_visible(False)
+    figure.subplots_adjust(hspace=0.05)
+    options = {"dpi": 130, "bbox_inches": "tight", "pil_kwargs": {"quality": 90}}
+    figure.savefig(GALLERY / "10_parts.jpg", **options)
 
 
 def main(numbers: list[str]) -> None:
