@@ -120,6 +120,16 @@ def digits(lesson: str, **changes: int) -> Case:
     return Case(page, {"plain": plain, "lesson": page.train_step}, (batch,), [g, d])
 
 
+def plain_penalty(answers_of: Callable[[tf.Tensor], tf.Tensor], between: tf.Tensor) -> tf.Tensor:
+    """Return the mean of (slope - 1)² at images, as public code of WGAN-GP writes it."""
+    with tf.GradientTape() as tape:
+        tape.watch(between)
+        answers = answers_of(between)
+    gradients = tape.gradient(answers, between)
+    norms = tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3]) + 1e-12)
+    return tf.reduce_mean((norms - 1.0) ** 2)
+
+
 def plain_wgan_gp(
     g: keras.Model,
     d: keras.Model,
@@ -147,12 +157,7 @@ def plain_wgan_gp(
 
     def penalty(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
         between = real + rng.normal((n, 1, 1, 1)) * (fake - real)
-        with tf.GradientTape() as tape:
-            tape.watch(between)
-            answers = d(between, training=True)
-        gradients = tape.gradient(answers, between)
-        norms = tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3]) + 1e-12)
-        return tf.reduce_mean((norms - 1.0) ** 2)
+        return plain_penalty(lambda images: d(images, training=True), between)
 
     def plain(real: tf.Tensor) -> dict[str, tf.Tensor]:
         real = real[:n]
@@ -315,12 +320,7 @@ def stargan(size: int = 128, n: int = 16, updates: int = 5) -> Case:
     def penalty(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
         alpha = rng.uniform((n, 1, 1, 1))
         between = alpha * real + (1 - alpha) * fake
-        with tf.GradientTape() as tape:
-            tape.watch(between)
-            answers, _ = d(between, training=True)
-        gradients = tape.gradient(answers, between)
-        norms = tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3]) + 1e-12)
-        return tf.reduce_mean((norms - 1.0) ** 2)
+        return plain_penalty(lambda images: d(images, training=True)[0], between)
 
     def plain(batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         images, labels = batch
