@@ -83,6 +83,28 @@ def test_the_script_has_a_function_for_each_stage_that_it_names():
         assert f"\n{name}() {{" in text
 
 
+def test_few_files_come_back_with_every_log(tmp_path):
+    """One archive, after each stage: few files can be brought back from that machine."""
+    load = tmp_path / "load"
+    (load / "whl").mkdir(parents=True)
+    (load / "there.sh").write_bytes(loads.THERE.read_bytes())
+    (load / "setup.sh").write_text("PYTHONPATH=\n", encoding="utf-8")
+    (load / "check.py").write_text("print('right')\n", encoding="utf-8")
+    (load / "tf.aa").touch()
+    with tarfile.open(load / "project.tar.xz", "w:xz"):
+        pass
+    out = tmp_path / "out"
+    environment = os.environ | {"ROOT": str(tmp_path / "root"), "OUT": str(out)}
+    stages = "check", "data"  # the second fails: there is no project
+    subprocess.run(["bash", load / "there.sh", *stages], env=environment, check=True)
+    assert {path.name for path in out.iterdir()} == {"logs.tar", "times.log"}
+    times = (out / "times.log").read_text(encoding="utf-8").splitlines()
+    assert [line.partition(",")[0] for line in times] == ["check: status 0", "data: status 1"]
+    with tarfile.open(out / "logs.tar") as logs:
+        assert logs.extractfile("./check.log").read() == b"right\n"
+        assert b"benchmarks" in logs.extractfile("./data.log").read()
+
+
 def test_the_rehearsal_wants_a_python_that_runs(tmp_path, monkeypatch):
     """A shim of pyenv is found, but runs only where its version is chosen."""
     python = tmp_path / f"python{loads.PYTHON}"

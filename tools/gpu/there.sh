@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # On the machine with a GPU, in the last load's folder: bash there.sh [STAGE ...]
 # The loads before it have brought their pieces of TensorFlow to $ROOT/parts (ROOT: the home folder).
-# What it measures goes to $OUT, a file a stage, each as soon as it is known; a stage that fails or
-# takes too long does not end the others. TURNS=1 and SLOWER=12 (times longer limits) are for a rehearsal.
+# What it measures goes to $OUT/logs.tar, which is written anew after each stage, as few files can
+# be brought back from $OUT; a stage that fails or takes too long does not end the others. TURNS=1 and SLOWER=12 (times longer limits) are for a rehearsal.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export ROOT=${ROOT:-$HOME} OUT=${OUT:-$PWD/out} LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
-mkdir -p "$OUT" "$ROOT/parts" "$ROOT/project" "$ROOT/runs"
+logs=$ROOT/logs
+mkdir -p "$OUT" "$logs" "$ROOT/parts" "$ROOT/project" "$ROOT/runs"
 cp -n "$here"/tf.* "$ROOT/parts/"
 [ -e "$ROOT/whl" ] || cp -r "$here/whl" "$ROOT/whl"
 began=$(date +%s)
@@ -19,15 +20,19 @@ stage() { # NAME SECONDS COMMAND...
   local name=$1 seconds=$2 start
   shift 2
   start=$(date +%s)
-  timeout $((seconds * ${SLOWER:-1})) "$@" >"$OUT/$name.log" 2>&1
+  timeout $((seconds * ${SLOWER:-1})) "$@" >"$logs/$name.log" 2>&1
   echo "$name: status $?, $(($(date +%s) - start)) s, $(($(date +%s) - began)) s in all" | tee -a "$OUT/times.log"
-  tail -n 12 "$OUT/$name.log"
+  tail -n 12 "$logs/$name.log"
+  pack
 }
+
+pack() { tar -cf "$OUT/logs.tar" -C "$logs" .; }
 
 check() { stage check 90 python3 "$here/check.py"; }
 lesson() { # the whole page at `quick`
   stage lesson 240 env PRESET="${PRESET:-quick}" python3 -m tools.project run 02_dcgan
-  cp "$OUTPUT_DIR"/02_dcgan/*/{metrics.json,history.csv,samples.png} "$OUT/" 2>/dev/null
+  cp "$OUTPUT_DIR"/02_dcgan/*/{metrics.json,history.csv,samples.png} "$logs/" 2>/dev/null
+  pack
 }
 resume() { stage resume 150 python3 -m benchmarks.resume "${RESUME_STEPS:-100}"; }
 steps() {
