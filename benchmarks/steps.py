@@ -302,13 +302,16 @@ def cyclegan(size: int, identity: bool) -> Case:
     return Case(page, sides, (tuple(images),), own)
 
 
-def stargan(size: int = 128, n: int = 16, updates: int = 5) -> Case:
-    """Return lesson 08 with the paper's networks, and its step as the authors' code has it.
+def stargan(
+    size: int = 128, width: int = 64, blocks: int = 6, n: int = 16, updates: int = 5
+) -> Case:
+    """Return lesson 08, by default as `paper` has it, and its step as the authors' code has it.
 
     They (https://github.com/yunjey/stargan) permute the labels once a batch, and update D with
     one batch at a time.
     """
-    values = {"IMAGE_SIZE": size, "WIDTH": 64, "BLOCKS": 6, "BATCH_SIZE": n, "N_CRITIC": updates}
+    values = {"IMAGE_SIZE": size, "WIDTH": width, "BLOCKS": blocks}
+    values |= {"BATCH_SIZE": n, "N_CRITIC": updates}
     page = changed("08_stargan", values).definitions("train_step")
     g, d, rng = page.generator, page.discriminator, page.rng
     g_optimizer, d_optimizer = (adam(x, 1e-4, 0.5) for x in (g, d))
@@ -400,6 +403,7 @@ CASES = {
     "lesson 07, 128, no identity loss": lambda: cyclegan(128, False),
     "lesson 07, 256": lambda: cyclegan(256, True),
     "lesson 08": stargan,
+    "lesson 08, quick": functools.partial(stargan, 64, 32, 3, 8, 2),
     "lesson 09, first stage": lambda: srgan(True),
     "lesson 09, second stage": lambda: srgan(False),
     **{f"lesson 10, {size}": functools.partial(pggan, size) for size in PGGAN_SIZES},

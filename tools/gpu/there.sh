@@ -2,7 +2,8 @@
 # On the machine with a GPU, in the last load's folder: bash there.sh [STAGE ...]
 # The loads before it have brought their pieces of TensorFlow to $ROOT/parts (ROOT: the home folder).
 # What it measures goes to $OUT/logs.tar, which is written anew after each stage, as few files can
-# be brought back from $OUT; a stage that fails or takes too long does not end the others. TURNS=1 and SLOWER=12 (times longer limits) are for a rehearsal.
+# be brought back from $OUT; a stage that fails or takes too long does not end the others.
+# For a rehearsal: TURNS=1, SLOWER=12 (times longer limits), SMALLER=", quick" (lesson 08 smaller).
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export ROOT=${ROOT:-$HOME} OUT=${OUT:-$PWD/out} LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
@@ -36,7 +37,7 @@ lesson() { # the whole page at `quick`
 }
 resume() { stage resume 150 python3 -m benchmarks.resume "${RESUME_STEPS:-100}"; }
 steps() {
-  for case in "lesson 02" "lesson 07, 128" "lesson 08" "lesson 09, first stage" "lesson 09, second stage"; do
+  for case in "lesson 02" "lesson 07, 128" "lesson 08${SMALLER:-}" "lesson 09, first stage" "lesson 09, second stage"; do
     stage "steps_${case//[ ,]/_}" 120 env PRECISION=bfloat16 python3 -m benchmarks.steps "$case" --part time ${TURNS:+--turns $TURNS}
   done
 }
