@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 # Keras reads this once, when it is imported. It is set back, because the lessons, which pytest
 # runs in the same process, must see the environment as it is.
@@ -34,17 +33,6 @@ def pytest_addoption(parser):
     parser.addoption("--faults", action="store_true", help="print the table of faults")
 
 
-class Scheduling(LoadScopeScheduling):
-    """Hands out tests one by one, so that no process ends long before the other.
-
-    Only the cells of a page, and tests of a file with a slow fixture of its own, stay together.
-    """
-
-    def _split_scope(self, nodeid):
-        file = nodeid.split("::")[0]
-        return file if stays_together(file) else nodeid
-
-
 @functools.cache
 def stays_together(file):
     return file.endswith(".ipynb") or 'scope="module"' in Path(file).read_text(encoding="utf-8")
@@ -52,6 +40,17 @@ def stays_together(file):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
+    """Hand out tests one by one, so that no process ends long before the other.
+
+    Only the cells of a page, and tests of a file with a slow fixture of its own, stay together.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # where it is missing, nothing calls this
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            return file if stays_together(file) else nodeid
+
     return Scheduling(config, log)
 
 

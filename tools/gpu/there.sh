@@ -49,7 +49,7 @@ compiling() { # in both precisions
 }
 data() { stage data 120 python3 -m benchmarks.overhead 02_dcgan 09_srgan; }
 tests() {
-  stage tests 300 env PRESET=smoke python3 -m pytest -q -x -p no:cacheprovider \
+  stage tests 300 env PRESET=smoke PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 python3 -m pytest -q -x -p no:cacheprovider \
     tests/test_gan_step.py tests/test_layers.py tests/test_training.py tests/test_device.py
 }
 
