@@ -193,17 +193,6 @@ def test_a_notebook_has_one_output_that_renews_itself(progress, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("folder", "link"),
-    [("notebooks", "../README.md"), ("notebooks/solutions", "../../README.md")],
-)
-def test_the_advice_links_to_the_readme_from_any_folder(progress, monkeypatch, folder, link):
-    monkeypatch.chdir(panel.run.ROOT / folder)
-    progress.history[:] = history(3, d_loss=30.0)
-    html = panel.Notebook(progress)._html(panel.view(progress, 0, 0.5, ends_round=True))
-    assert f'<a href="{link}#troubleshooting">What to do</a>' in html
-
-
-@pytest.mark.parametrize(
     ("game", "lines"),
     [(CROSS_ENTROPY, 3), (HINGE, 2), (WASSERSTEIN, 1)],
     ids=["GAN", "hinge", "Wasserstein"],

@@ -10,8 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from os.path import relpath
 from pathlib import Path
+from typing import Any
 
 import keras
 import matplotlib.pyplot as plt
@@ -170,7 +170,7 @@ def health(history: History, game: Game = CROSS_ENTROPY) -> str:
     return ""
 
 
-def diversity(made: np.ndarray, data: object) -> dict[str, float]:
+def diversity(made: np.ndarray, data: Any) -> dict[str, float]:
     """Return the diversity of samples of the shape of their data's images; {} for others.
 
     It is a part of that of as many real images, the first ones.
@@ -257,7 +257,7 @@ class Notebook:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.handle: display.DisplayHandle | None = None
+        self.handle: Any = None
 
     def __call__(self, seen: View) -> None:
         """Show it, or renew what is shown."""
@@ -277,7 +277,7 @@ class Notebook:
     def _html(self, seen: View) -> str:
         html = f'<progress value="{seen.share:.4f}" max="1"></progress> {seen.text}'
         if seen.advice:
-            html += f'<br><b>{seen.advice}</b> <a href="{relpath(run.ROOT / HELP)}">What to do</a>'
+            html += f'<br><b>{seen.advice}</b> <a href="../{HELP}">What to do</a>'
         html += f"<br>{curves(self.progress.history, self.progress.game)}<br>"
         if not self.progress.frames:
             return html
