@@ -82,7 +82,7 @@ def test_its_output_is_as_large_as_its_input(page, kind):
 
 
 def test_the_table_of_relative_steps():
-    text = next(t for t in pages.Page(LESSON).texts if "change in one step of Adam" in t)
+    text = next(t for t in pages.Page(LESSON).texts if "a step of Adam changes" in t)
     for n in 3, 576, 1024:
         he = np.sqrt(2 / n)
         assert f"|{n:,}|{he:.3f}|{1e-3 / he:.1%}".replace("%", " %") in text
