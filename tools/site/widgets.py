@@ -76,7 +76,7 @@ TABLE = (
     ),
     Widget(
         lesson="01_gan",
-        after="Of five seeds that we tried with the saturating loss, four collapsed.",
+        after="With the saturating loss, four of five seeds collapsed.",
         name="timemachine",
         title="Watch the collapse",
         text="The generator of the training with the saturating loss, at each moment, in your "
@@ -143,7 +143,7 @@ TABLE = (
     ),
     Widget(
         lesson="05_wgan_gp",
-        after="Grey lines join places with the same answer.",
+        after="Along a grey line, the answer is the same.",
         name="plane",
         title="Play the game with a critic",
         text="A critic and a generator train here, in your browser. Draw points of your own, "
