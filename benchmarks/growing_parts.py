@@ -130,6 +130,8 @@ def draw(found: dict[str, Any], of: dict[int, tuple[float, float]]) -> None:
         axes.plot(minutes, scores, ".-", color=colour, label=label)
     axes.set(xlabel="minutes of training on one CPU core", ylabel="score (1 × is real)")
     axes.set_yscale("log")
+    axes.set_yticks([10, 20, 40], ["10 ×", "20 ×", "40 ×"])
+    axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend()
     figure.tight_layout()
