@@ -104,6 +104,21 @@ def test_best_patches_are_what_excites_the_unit(page, monkeypatch):
     np.testing.assert_allclose(np.transpose(alone), peaks, rtol=1e-4)
 
 
+def test_pieces_at_the_border_have_what_the_unit_sees_there(page, monkeypatch):
+    """The convolution's padding is 0, which is grey in D's scale."""
+    network = dcgan_discriminator((16, 8, 4), noise=0.2)
+    pictures = np.random.default_rng(0).integers(0, 2, (300, 28, 28, 1), "uint8") * 255
+    pictures[:, 2:-2, 2:-2] = 128  # so that all peaks lie at the border
+    monkeypatch.setattr(page, "held_out", pictures, raising=False)
+    patches = page.best_patches(network, 0, units=4, best=4)
+    first = network.layers[1]
+    x = tf.constant(page.pixels(patches).reshape(patches.shape))
+    alone = tf.nn.leaky_relu(tf.nn.conv2d(x, first.kernel, 2, "VALID") + first.bias, 0.2)
+    peaks = -np.sort(-page.maps_of(network, 0, pictures).max(axis=(1, 2)), axis=0)[:4, :4]
+    found = [alone.numpy()[4 * unit : 4 * unit + 4, 0, 0, unit] for unit in range(4)]
+    np.testing.assert_allclose(np.transpose(found), peaks, rtol=0.03)  # 128 is .004, not 0
+
+
 def test_alike_is_the_mean_correlation_of_pairs(page):
     rng = np.random.default_rng(0)
     patches = rng.integers(0, 256, (2 * 12, 10, 10, 1), "uint8")
