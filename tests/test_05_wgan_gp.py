@@ -43,6 +43,8 @@ def test_on_a_line_the_sorted_plan_is_the_cheapest(page):
     costs = np.abs(page.fake_points[:, None] - page.real_points)
     cheapest = costs[linear_sum_assignment(costs)].mean()
     assert page.ways.mean() == pytest.approx(cheapest)
+    dearest = costs[linear_sum_assignment(costs, maximize=True)].mean()
+    assert dearest > 1.2 * cheapest  # else any plan would do, and the example shows nothing
     moved = page.stats.wasserstein_distance(page.real_points, page.fake_points)
     assert cheapest == pytest.approx(moved)
 
