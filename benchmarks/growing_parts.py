@@ -2,10 +2,10 @@
 
     python -m benchmarks.growing_parts [NUMBER ...]
 
-The arms were listed before the first was trained. Each is the page at `long`, up to 32 x 32 pixels:
-some 40 minutes on a CPU core. The training without growing has the networks of 32 x 32 from its
-first step on, and as many steps as take the same time. Both have two more trials, with a smaller
-and a larger learning rate.
+Arms 0 to 10 were listed before the first was trained, 11 to 13 after these had ended. Each is the
+page at `long`, up to 32 x 32 pixels: some 40 minutes on a CPU core. The training without growing
+has the networks of 32 x 32 from its first step on, and as many steps as take the same time. Both
+have two more trials, with a smaller and a larger learning rate.
 
 It can be stopped, and goes on when it is run again. With numbers (0 to 12), only these arms are
 trained. Without, steps are timed in turns (a few minutes, on a quiet machine), and a table and two
